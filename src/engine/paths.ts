@@ -20,7 +20,7 @@ export const cacheDir = (): string => join(base("XDG_CACHE_HOME", ".cache"), "fr
 
 /** The engine's socket and lock; gone after a reboot. Falls back to the state folder where no runtime dir is given. */
 export const runtimeDir = (): string => {
-  const value = process.env["XDG_RUNTIME_DIR"];
+  const value = process.env.XDG_RUNTIME_DIR;
   return value?.startsWith("/") ? join(value, "framepack") : join(stateDir(), "run");
 };
 

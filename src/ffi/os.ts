@@ -21,8 +21,7 @@ const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 
 /** Takes an exclusive advisory lock on an open file without waiting; false when somebody else holds it. */
-export const tryLock = (fd: number): boolean =>
-  libc().symbols.flock(fd, LOCK_EX | LOCK_NB) === 0;
+export const tryLock = (fd: number): boolean => libc().symbols.flock(fd, LOCK_EX | LOCK_NB) === 0;
 
 /** The user id of the process that connected to a Unix socket, or null when the kernel does not say. */
 export const peerUid = (fd: number): number | null => {
