@@ -17,25 +17,25 @@ fn unsupported(comptime Args: type, comptime op: []const u8) *const fn (*const A
 
 pub const table: backend.Ops = .{
     .copy = unsupported(backend.Copy, "copy"),
-    .fill = unsupported(backend.Fill, "fill"),
+    .fill = files.elementwise.fill,
     .matmul = unsupported(backend.Matmul, "matmul"),
     .attention = unsupported(backend.Attention, "attention"),
-    .qk_norm_rope = unsupported(backend.QkNormRope, "qk_norm_rope"),
-    .adaln = unsupported(backend.Adaln, "adaln"),
-    .layer_norm = unsupported(backend.LayerNorm, "layer_norm"),
-    .rms_norm = unsupported(backend.RmsNorm, "rms_norm"),
-    .group_norm_coeffs = unsupported(backend.GroupNormCoeffs, "group_norm_coeffs"),
-    .scale_shift_act = unsupported(backend.ScaleShiftAct, "scale_shift_act"),
+    .qk_norm_rope = files.rope.qk_norm_rope,
+    .adaln = files.adaln.adaln,
+    .layer_norm = files.norm.layer_norm,
+    .rms_norm = files.norm.rms_norm,
+    .group_norm_coeffs = files.groupnorm.group_norm_coeffs,
+    .scale_shift_act = files.elementwise.scale_shift_act,
     .conv3d = unsupported(backend.Conv3d, "conv3d"),
     .conv3d_pack = unsupported(backend.Conv3dPack, "conv3d_pack"),
     .patch_gather = unsupported(backend.PatchGather, "patch_gather"),
     .unpatchify = unsupported(backend.Unpatchify, "unpatchify"),
     .embed = unsupported(backend.Embed, "embed"),
-    .activation = unsupported(backend.Activation, "activation"),
-    .glu = unsupported(backend.Glu, "glu"),
-    .add = unsupported(backend.Add, "add"),
-    .add_gated = unsupported(backend.AddGated, "add_gated"),
-    .mean_rows = unsupported(backend.MeanRows, "mean_rows"),
+    .activation = files.elementwise.activation,
+    .glu = files.elementwise.glu,
+    .add = files.elementwise.add,
+    .add_gated = files.elementwise.add_gated,
+    .mean_rows = files.elementwise.mean_rows,
     .lincomb = unsupported(backend.Lincomb, "lincomb"),
     .unipc = unsupported(backend.Unipc, "unipc"),
     .denoised = unsupported(backend.Denoised, "denoised"),
@@ -48,7 +48,14 @@ pub const table: backend.Ops = .{
 };
 
 /// The files whose tests belong to this backend; an op's file is added to this list with its line in the table.
-pub const files = struct {};
+pub const files = struct {
+    pub const rope = @import("rope.zig");
+    pub const groupnorm = @import("groupnorm.zig");
+    pub const adaln = @import("adaln.zig");
+    pub const norm = @import("norm.zig");
+    pub const elementwise = @import("elementwise.zig");
+    pub const work = @import("work.zig");
+};
 
 test {
     @import("std").testing.refAllDecls(files);
