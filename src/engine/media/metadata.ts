@@ -1,0 +1,65 @@
+// The recipe inside the video file: written as ffmpeg's metadata text, read back from a finished file.
+
+import { Failure } from "../failure.ts";
+import { quoted } from "../printable.ts";
+import { lastLine } from "./ffmpeg.ts";
+
+/** The key that holds the recipe as JSON; ffprobe shows it under this name. */
+export const recipeKey = "framepack";
+
+/** Metadata in the form that `-f ffmetadata` reads. */
+export const metadataText = (metadata: Readonly<Record<string, string>>): string =>
+  [
+    ";FFMETADATA1",
+    ...Object.entries(metadata).map(([key, text]) => `${escaped(key)}=${escaped(text)}`),
+    "",
+  ].join("\n");
+
+/** The metadata of a video file, as ffmpeg tells it. */
+export const readMetadata = async (
+  ffmpeg: string,
+  path: string,
+): Promise<Readonly<Record<string, string>>> => {
+  const args = ["-nostdin", "-hide_banner", "-loglevel", "error"];
+  // A path like "concat:x" or "http://…" must stay the name of a file.
+  const child = Bun.spawn([ffmpeg, ...args, "-i", `file:${path}`, "-f", "ffmetadata", "-"], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [text, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  if (code !== 0) {
+    throw new Failure("input.not-a-video", `${quoted(path)} cannot be read: ${lastLine(stderr)}.`);
+  }
+  return parseMetadata(text);
+};
+
+export const parseMetadata = (text: string): Readonly<Record<string, string>> => {
+  const found: Record<string, string> = {};
+  let key: string | undefined;
+  let part = "";
+  for (let i = 0; i < text.length; i++) {
+    const char = text.charAt(i);
+    if (char === "\\") {
+      i += 1;
+      part += text.charAt(i);
+    } else if (char === "=" && key === undefined) {
+      key = part;
+      part = "";
+    } else if (char === "\n") {
+      // Section lines and comments have no key.
+      if (key !== undefined) found[key] = part;
+      key = undefined;
+      part = "";
+    } else part += char;
+  }
+  return found;
+};
+
+/** ffmpeg takes an escaped backslash at the end of a line for a continued line: a space keeps it from the end. */
+const escaped = (text: string): string =>
+  text.replace(/\\$/, "\\ ").replace(/[=;#\\\n]/g, (char) => `\\${char}`);
