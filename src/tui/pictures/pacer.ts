@@ -1,0 +1,122 @@
+// Sends pictures no faster than the terminal takes them: a few units in flight, each ended by a status question whose answer
+// says it was drawn. What is newer replaces what was not sent yet. Keys never wait behind pictures this way.
+
+/** What is shown at one place; newer work for it replaces older. */
+export type PlaceKey = string;
+
+export type PacerOptions = Readonly<{
+  write: (bytes: string) => void;
+  /** The status question, wrapped for tmux where needed. */
+  question: string;
+  now: () => number;
+  /** Calls back later; returns what cancels it. */
+  after: (ms: number, run: () => void) => () => void;
+  /** Most bytes a second on average; null for as fast as the terminal answers. */
+  bytesPerSecond: number | null;
+}>;
+
+const inFlightMax = 2;
+/** A unit is cut near this size, so that a key never waits behind more. */
+const unitBytes = 9 * 1024;
+/** Without an answer for this long the terminal is taken to not answer that question at all. */
+const answerTimeoutMs = 5000;
+
+type Work = { key: PlaceKey; parts: string[]; done: (() => void) | null };
+
+export class Pacer implements Disposable {
+  readonly #o: PacerOptions;
+  #waiting = new Map<PlaceKey, Work>();
+  #current: Work | null = null;
+  #inFlight: number[] = [];
+  #cancelTimer: (() => void) | null = null;
+  /** Byte budget: when the next unit may leave. */
+  #freeAt = 0;
+  #closed = false;
+  bytesSent = 0;
+
+  constructor(options: PacerOptions) {
+    this.#o = options;
+  }
+
+  /** Queues complete escape sequences for a place; `done` runs when the last one was handed to the terminal. */
+  show(key: PlaceKey, parts: readonly string[], done?: () => void): void {
+    if (this.#closed) return;
+    this.#waiting.set(key, { key, parts: [...parts], done: done ?? null });
+    this.#pump();
+  }
+
+  /** Drops what waits for a place; what is half sent goes on, a cut picture would corrupt the stream. */
+  drop(key: PlaceKey): void {
+    this.#waiting.delete(key);
+  }
+
+  /** The terminal answered a status question: the oldest unit in flight is drawn. */
+  acknowledged(): void {
+    this.#inFlight.shift();
+    this.#pump();
+  }
+
+  get idle(): boolean {
+    return this.#current === null && this.#waiting.size === 0;
+  }
+
+  /** What must still be sent so that a picture cut in the middle does not swallow what follows. */
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    if (this.#current !== null) this.#o.write(this.#current.parts.join(""));
+    this.#current = null;
+    this.#waiting.clear();
+  }
+
+  #pump(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    while (!this.#closed && !this.idle) {
+      const now = this.#o.now();
+      this.#inFlight = this.#inFlight.filter((sent) => now - sent < answerTimeoutMs);
+      const oldest = this.#inFlight[0];
+      if (this.#inFlight.length >= inFlightMax && oldest !== undefined) {
+        this.#later(oldest + answerTimeoutMs - now);
+        return;
+      }
+      if (now < this.#freeAt) {
+        this.#later(this.#freeAt - now);
+        return;
+      }
+      // Chosen only now that it can leave: until this moment newer work may replace it.
+      const work = this.#current ?? this.#take();
+      if (work !== null) this.#send(work, now);
+    }
+  }
+
+  #send(work: Work, now: number): void {
+    let unit = "";
+    while (
+      work.parts.length > 0 &&
+      (unit === "" || unit.length + (work.parts[0] ?? "").length <= unitBytes)
+    ) {
+      unit += work.parts.shift() ?? "";
+    }
+    this.#current = work.parts.length > 0 ? work : null;
+    this.#o.write(unit + this.#o.question);
+    this.bytesSent += unit.length;
+    this.#inFlight.push(now);
+    const rate = this.#o.bytesPerSecond;
+    if (rate !== null) this.#freeAt = Math.max(now, this.#freeAt) + (unit.length / rate) * 1000;
+    if (this.#current === null) work.done?.();
+  }
+
+  #take(): Work | null {
+    const first = this.#waiting.values().next().value ?? null;
+    if (first === null) return null;
+    this.#waiting.delete(first.key);
+    this.#current = first;
+    return first;
+  }
+
+  #later(ms: number): void {
+    this.#cancelTimer = this.#o.after(Math.max(1, ms), () => this.#pump());
+  }
+}

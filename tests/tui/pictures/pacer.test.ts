@@ -1,0 +1,96 @@
+import { expect, test } from "bun:test";
+import { Pacer } from "../../../src/tui/pictures/pacer.ts";
+
+const ask = "?";
+
+const pacerUnderTest = (bytesPerSecond: number | null = null) => {
+  const written: string[] = [];
+  const timers: { at: number; run: () => void; live: boolean }[] = [];
+  const clock = { now: 0 };
+  const pacer = new Pacer({
+    write: (bytes) => written.push(bytes),
+    question: ask,
+    now: () => clock.now,
+    after: (ms, run) => {
+      const timer = { at: clock.now + ms, run, live: true };
+      timers.push(timer);
+      return () => {
+        timer.live = false;
+      };
+    },
+    bytesPerSecond,
+  });
+  const advance = (ms: number): void => {
+    clock.now += ms;
+    for (const timer of timers.splice(0)) {
+      if (timer.live && timer.at <= clock.now) timer.run();
+      else if (timer.live) timers.push(timer);
+    }
+  };
+  return { pacer, written, advance };
+};
+
+test("two units are in flight, the third waits for an answer", () => {
+  const { pacer, written } = pacerUnderTest();
+  for (const key of ["a", "b", "c"]) pacer.show(key, [key]);
+
+  expect(written).toEqual(["a?", "b?"]);
+  pacer.acknowledged();
+
+  expect(written).toEqual(["a?", "b?", "c?"]);
+});
+
+test("newer work for a place replaces what was not sent", () => {
+  const { pacer, written } = pacerUnderTest();
+  pacer.show("a", ["1"]);
+  pacer.show("b", ["2"]);
+
+  for (let n = 0; n < 10; n++) pacer.show("a", [`new${n}`]);
+  pacer.acknowledged();
+  pacer.acknowledged();
+
+  expect(written).toEqual(["1?", "2?", "new9?"]);
+});
+
+test("a picture is cut into units between its sequences, never inside one", () => {
+  const { pacer, written } = pacerUnderTest();
+  const part = "x".repeat(4000);
+
+  pacer.show("a", [part, part, part, part, part]);
+  pacer.acknowledged();
+
+  expect(written.map((w) => w.length)).toEqual([8001, 8001, 4001]);
+});
+
+test("a terminal that answers nothing gets the next unit after five seconds", () => {
+  const { pacer, written, advance } = pacerUnderTest();
+  for (const key of ["a", "b", "c"]) pacer.show(key, [key]);
+
+  advance(4999);
+  expect(written.length).toBe(2);
+  advance(2);
+
+  expect(written.length).toBe(3);
+});
+
+test("a byte budget spreads the units over time", () => {
+  const { pacer, written, advance } = pacerUnderTest(1000);
+  pacer.show("a", ["x".repeat(500)]);
+  pacer.show("b", ["y".repeat(500)]);
+  pacer.acknowledged();
+  expect(written.length).toBe(1);
+
+  advance(500);
+
+  expect(written.length).toBe(2);
+});
+
+test("ending in the middle of a picture completes it", () => {
+  const { pacer, written } = pacerUnderTest();
+  const part = "x".repeat(9000);
+  pacer.show("a", [part, part, part, "end"]);
+
+  pacer[Symbol.dispose]();
+
+  expect(written.join("").endsWith("end")).toBe(true);
+});
