@@ -36,7 +36,6 @@ const psnr = (a: Uint8Array, b: Uint8Array): number => {
 
 type Command = Readonly<{ keys: Record<string, string>; payload: string }>;
 const commands = (text: string): Command[] =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are the subject here.
   [...text.matchAll(/\u001b_G([^;\u001b]*);([^\u001b]*)\u001b\\/g)].map(([, keys, payload]) => ({
     keys: Object.fromEntries((keys ?? "").split(",").map((k) => k.split("=") as [string, string])),
     payload: payload ?? "",

@@ -1,0 +1,150 @@
+// Ink's output with pictures in it. Ink writes a frame in several pieces; here they leave as one, with the pictures that lie
+// over cells (sixel, iTerm2, kitty placements) drawn inside the same synchronised update, and only when text touched them.
+
+import { EventEmitter } from "node:events";
+import { CursorTracker } from "./cursor-tracker.ts";
+
+const begin = "\u001b[?2026h";
+const end = "\u001b[?2026l";
+
+export type Place = Readonly<{ column: number; row: number; columns: number; rows: number }>;
+
+/** A picture over cells. `locate` is asked when a frame leaves: layout may have moved it. */
+export type Overlay = Readonly<{
+  locate: () => Place | null;
+  /** The sequence that draws it with the cursor at its corner; "" while there is nothing to draw yet. */
+  draw: () => string;
+  /** The sequence that takes it away; "" where drawing text over it does. */
+  erase: () => string;
+}>;
+
+type Known = { overlay: Overlay; drawn: string; at: Place | null };
+
+export type Screen = Readonly<{
+  write: (text: string, done?: () => void) => unknown;
+  columns: number;
+  rows: number;
+  on: (event: "resize", listener: () => void) => unknown;
+  off: (event: "resize", listener: () => void) => unknown;
+}>;
+
+/** Looks like process.stdout to Ink. */
+export class FrameStream extends EventEmitter {
+  readonly isTTY = true;
+  readonly writable = true;
+  readonly #screen: Screen;
+  readonly #tracker: CursorTracker;
+  readonly #overlays = new Map<string, Known>();
+  readonly #onResize = (): void => {
+    this.#tracker.resize(this.columns, this.rows);
+    for (const known of this.#overlays.values()) known.at = null;
+    this.emit("resize");
+  };
+  #frame: string | null = null;
+  bytesWritten = 0;
+
+  constructor(screen: Screen) {
+    super();
+    this.#screen = screen;
+    this.#tracker = new CursorTracker(screen.columns, screen.rows);
+    screen.on("resize", this.#onResize);
+  }
+
+  get columns(): number {
+    return this.#screen.columns;
+  }
+
+  get rows(): number {
+    return this.#screen.rows;
+  }
+
+  write(text: string, encodingOrDone?: unknown, maybeDone?: unknown): boolean {
+    const done = [encodingOrDone, maybeDone].find((f) => typeof f === "function") as
+      | (() => void)
+      | undefined;
+    if (text === begin) {
+      this.#frame = "";
+      done?.();
+    } else if (text === end && this.#frame !== null) {
+      const frame = this.#frame;
+      this.#frame = null;
+      this.#send(frame, done);
+    } else if (this.#frame !== null) {
+      this.#frame += text;
+      done?.();
+    } else {
+      this.#send(text, done);
+    }
+    return true;
+  }
+
+  /** Adds or replaces what is drawn under a key, at once. */
+  setOverlay(key: string, overlay: Overlay): void {
+    const known = this.#overlays.get(key);
+    if (known === undefined) this.#overlays.set(key, { overlay, drawn: "", at: null });
+    else known.overlay = overlay;
+    this.#send("");
+  }
+
+  removeOverlay(key: string): void {
+    const known = this.#overlays.get(key);
+    if (known === undefined) return;
+    this.#overlays.delete(key);
+    if (known.at !== null) this.#put(known.overlay.erase());
+  }
+
+  /** For pictures' data, which moves no cursor: goes straight out between frames. */
+  writeGraphics(sequences: string): void {
+    this.#put(sequences);
+  }
+
+  close(): void {
+    this.#screen.off("resize", this.#onResize);
+  }
+
+  #send(text: string, done?: () => void): void {
+    const touched = this.#tracker.follow(text);
+    let drawing = "";
+    for (const known of this.#overlays.values()) {
+      const place = known.overlay.locate();
+      const picture = known.overlay.draw();
+      const moved = !samePlace(place, known.at);
+      if (known.at !== null && (place === null || moved)) drawing += known.overlay.erase();
+      const spoiled = place !== null && touched.some((t) => overlaps(t, place));
+      if (place !== null && picture !== "" && (moved || spoiled || picture !== known.drawn)) {
+        drawing += `\u001b[${place.row + 1};${place.column + 1}H${picture}`;
+        known.drawn = picture;
+      }
+      known.at = picture === "" ? null : place;
+    }
+    const all = drawing === "" ? text : `${text}\u001b7${drawing}\u001b8`;
+    if (all === "") {
+      done?.();
+      return;
+    }
+    this.#put(all.length > text.length || text.length > 64 ? begin + all + end : all, done);
+  }
+
+  #put(text: string, done?: () => void): void {
+    if (text === "") return;
+    this.bytesWritten += text.length;
+    this.#screen.write(text, done);
+  }
+}
+
+/** Cells that text was written to or erased: one row, columns [from, to). */
+export type Touched = Readonly<{ row: number; from: number; to: number }>;
+
+const overlaps = (touched: Touched, place: Place): boolean =>
+  touched.row >= place.row &&
+  touched.row < place.row + place.rows &&
+  touched.from < place.column + place.columns &&
+  touched.to > place.column;
+
+const samePlace = (a: Place | null, b: Place | null): boolean =>
+  a !== null &&
+  b !== null &&
+  a.column === b.column &&
+  a.row === b.row &&
+  a.columns === b.columns &&
+  a.rows === b.rows;
