@@ -1,7 +1,7 @@
 // config.json of the packed video transformer, as the original and as diffusers write it.
 
 import { z } from "zod";
-import { count, epsilon, oneOf, only, size } from "./read.ts";
+import { count, epsilon, oneOf, size } from "./read.ts";
 
 /** Class names under which the same network is published. */
 export const transformerClasses = [
@@ -25,7 +25,7 @@ export const transformerConfig = z
     patch_size: size,
     patch_size_t: size,
     qk_norm: oneOf("rms_norm"),
-    guidance_embeds: only(true),
+    guidance_embeds: z.boolean().nullish(),
     text_embed_dim: size,
     pooled_projection_dim: size,
     rope_theta: z.number().positive(),
@@ -62,6 +62,8 @@ export const transformerConfig = z
     /** Width of the image encoder's tokens; undefined when the network takes no image. */
     imageDim: raw.has_image_proj ? raw.image_proj_dim : undefined,
     hasCleanX: raw.has_clean_x_embedder,
+    /** Whether a distilled guidance scale is one of its inputs. */
+    hasGuidance: raw.guidance_embeds ?? true,
     ropeTheta: raw.rope_theta,
     /** Channels of a head that turn with time, rows and columns. */
     ropeAxes: raw.rope_axes_dim,
