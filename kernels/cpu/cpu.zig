@@ -16,7 +16,7 @@ fn unsupported(comptime Args: type, comptime op: []const u8) *const fn (*const A
 }
 
 pub const table: backend.Ops = .{
-    .copy = unsupported(backend.Copy, "copy"),
+    .copy = files.copy.copy,
     .fill = files.elementwise.fill,
     .matmul = unsupported(backend.Matmul, "matmul"),
     .attention = unsupported(backend.Attention, "attention"),
@@ -28,27 +28,35 @@ pub const table: backend.Ops = .{
     .scale_shift_act = files.elementwise.scale_shift_act,
     .conv3d = unsupported(backend.Conv3d, "conv3d"),
     .conv3d_pack = unsupported(backend.Conv3dPack, "conv3d_pack"),
-    .patch_gather = unsupported(backend.PatchGather, "patch_gather"),
-    .unpatchify = unsupported(backend.Unpatchify, "unpatchify"),
-    .embed = unsupported(backend.Embed, "embed"),
+    .patch_gather = files.patch.patch_gather,
+    .unpatchify = files.patch.unpatchify,
+    .embed = files.embed.embed,
     .activation = files.elementwise.activation,
     .glu = files.elementwise.glu,
     .add = files.elementwise.add,
     .add_gated = files.elementwise.add_gated,
     .mean_rows = files.elementwise.mean_rows,
-    .lincomb = unsupported(backend.Lincomb, "lincomb"),
-    .unipc = unsupported(backend.Unipc, "unipc"),
-    .denoised = unsupported(backend.Denoised, "denoised"),
-    .teacache = unsupported(backend.Teacache, "teacache"),
-    .stats = unsupported(backend.Stats, "stats"),
-    .latent_rgb = unsupported(backend.LatentRgb, "latent_rgb"),
-    .blend = unsupported(backend.Blend, "blend"),
-    .to_u8 = unsupported(backend.ToU8, "to_u8"),
-    .from_u8 = unsupported(backend.FromU8, "from_u8"),
+    .lincomb = files.unipc.lincomb,
+    .unipc = files.unipc.unipc,
+    .denoised = files.unipc.denoised,
+    .teacache = files.teacache.teacache,
+    .stats = files.stats.stats,
+    .latent_rgb = files.preview.latent_rgb,
+    .blend = files.blend.blend,
+    .to_u8 = files.preview.to_u8,
+    .from_u8 = files.preview.from_u8,
 };
 
 /// The files whose tests belong to this backend; an op's file is added to this list with its line in the table.
 pub const files = struct {
+    pub const patch = @import("patch.zig");
+    pub const embed = @import("embed.zig");
+    pub const copy = @import("copy.zig");
+    pub const blend = @import("blend.zig");
+    pub const preview = @import("preview.zig");
+    pub const stats = @import("stats.zig");
+    pub const teacache = @import("teacache.zig");
+    pub const unipc = @import("unipc.zig");
     pub const rope = @import("rope.zig");
     pub const groupnorm = @import("groupnorm.zig");
     pub const adaln = @import("adaln.zig");
