@@ -25,7 +25,7 @@ pub fn parallelFor(n: usize, ctx: anytype, comptime work: anytype) void {
     };
     if (n == 0) return;
     const held = ctx;
-    linkage.run(n, &held, &Shim.task);
+    linkage.run(n, @ptrCast(&held), &Shim.task);
 }
 
 /// Splits 0..total into ranges of `grain` (the last may be shorter) and runs work(ctx, from, to) for each. The split

@@ -1,6 +1,6 @@
-//! The register tile under matmul, attention and convolution: mr rows of A times a panel of B, both along k.
-//! A is row-major as it lies in memory; B is packed so that one step of k is one row of vectors.
-//! Kind f32 multiplies f32 (one k a step); kind bf16 multiplies pairs of bf16 (two k a step) where the CPU can.
+//! The register tile under matmul, attention and convolution: mr rows of A times a panel of B, both
+//! along k. A is row-major as it lies in memory; B is packed: one step of k is one row of vectors.
+//! Kind f32 multiplies f32, one k a step; kind bf16 pairs of bf16, two k a step, where the CPU can.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -24,8 +24,8 @@ pub const Kind = enum {
 };
 
 const registers = if (simd.has_avx512 or builtin.cpu.arch == .aarch64) 32 else 16;
-/// Rows and vectors of the largest tile: as many accumulators as leave room for a row of B and one
-/// broadcast of A. 8×3 of 32 registers reads 11 values for 24 products, 6×2 of 16 reads 8 for 12.
+/// Rows and vectors of the largest tile: the accumulators leave room for a row of B and one value
+/// of A. 8×3 of 32 registers reads 11 values for 24 products, 6×2 of 16 reads 8 for 12.
 pub const mr: usize = if (registers == 32) 8 else 6;
 pub const nv: usize = if (registers == 32) 3 else 2;
 /// Columns of a full panel.
@@ -101,8 +101,8 @@ pub inline fn dot(comptime kind: Kind, acc: F, a: F, b: F) F {
 
 // --------------------------------------------------------------------------------------- packing
 
-/// Packs rows of w (row-major along k, `stride` elements apart) as one panel: dst[step][0..nr] words. Columns from
-/// `rows` on and the odd k at the end become zero. Exact: kind f32 widens T, kind bf16 takes bf16 only.
+/// Packs rows of w (along k, `stride` elements apart) as one panel: dst[step][0..nr] words. Columns
+/// from `rows` on, and the odd k at the end, become zero. Kind f32 widens any T, bf16 takes bf16.
 pub fn packPanel(
     comptime kind: Kind,
     comptime T: type,
