@@ -1,41 +1,23 @@
 // The picture sizes a model was trained for, and the one that suits a given start picture.
 
-import { roundHalfEven } from "./sampling/schedule.ts";
 import type { Picture } from "./picture.ts";
 import { resize } from "./resize.ts";
+import { roundHalfEven } from "./sampling/schedule.ts";
 
 export type Bucket = Readonly<{ height: number; width: number }>;
-
-/** Sizes of the published model, in the order they are searched. */
-export const publishedBuckets: readonly Bucket[] = [
-  [416, 960],
-  [448, 864],
-  [480, 832],
-  [512, 768],
-  [544, 704],
-  [576, 672],
-  [608, 640],
-  [640, 608],
-  [672, 576],
-  [704, 544],
-  [768, 512],
-  [832, 480],
-  [864, 448],
-  [960, 416],
-].map(([height = 0, width = 0]) => ({ height, width }));
 
 /** The bucket nearest in shape. The measure is a cross product, and the last of equals wins. */
 export const chooseBucket = (
   image: Readonly<{ height: number; width: number }>,
-  buckets: readonly Bucket[],
+  buckets: readonly (readonly [height: number, width: number])[],
 ): Bucket => {
   let best: Bucket | undefined;
   let least = Number.POSITIVE_INFINITY;
-  for (const bucket of buckets) {
-    const distance = Math.abs(image.height * bucket.width - image.width * bucket.height);
+  for (const [height, width] of buckets) {
+    const distance = Math.abs(image.height * width - image.width * height);
     if (distance > least) continue;
     least = distance;
-    best = bucket;
+    best = { height, width };
   }
   if (best === undefined) throw new RangeError("a model needs at least one picture size");
   return best;

@@ -1,7 +1,7 @@
 // Scaling of 8-bit pictures, equal bit for bit to Pillow's: two passes, across then down, with fixed-point
 // weights and rounding to 8 bits after each. A window computes only a part of the scaled picture.
 
-import { picture, type Picture } from "./picture.ts";
+import { type Picture, picture } from "./picture.ts";
 
 export type Filter = "lanczos" | "bicubic";
 type Size = Readonly<{ height: number; width: number }>;

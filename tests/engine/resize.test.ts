@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { cropToBucket, fit } from "../../src/engine/buckets.ts";
-import { picture, type Picture } from "../../src/engine/picture.ts";
+import { type Picture, picture } from "../../src/engine/picture.ts";
 import { resize } from "../../src/engine/resize.ts";
 import { Golden, goldenJson } from "../support/golden.ts";
 

@@ -73,10 +73,7 @@ export const maxAbs = (got: ArrayLike<number>, want: ArrayLike<number>): number 
   return worst;
 };
 
-type Header = Record<
-  string,
-  { dtype: string; shape: number[]; data_offsets: [number, number] }
->;
+type Header = Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>;
 
 const view = (dtype: string, bytes: Uint8Array<ArrayBuffer>): GoldenTensor["data"] => {
   switch (dtype) {

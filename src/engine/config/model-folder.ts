@@ -34,7 +34,7 @@ export type ModelFolder = Readonly<{
 export type ResolveOptions = Readonly<{ cache?: string | undefined }>;
 
 /** The demo model that comes with the program. */
-export const demoFolder = fileURLToPath(new URL("../../../demo", import.meta.url));
+export const demoFolder = fileURLToPath(new URL("../../../demo/model", import.meta.url));
 
 /** `name` is a folder, "ORG/NAME" in the cache, a short name, or "demo". */
 export const resolveModel = (name: string, options: ResolveOptions = {}): ModelFolder => {

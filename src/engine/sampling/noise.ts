@@ -25,7 +25,12 @@ export class NoiseGenerator {
 
   static restore(state: NoiseState): NoiseGenerator {
     const bytes = Uint8Array.fromBase64(state.words);
-    if (bytes.length !== words * 4 || !Number.isInteger(state.index) || state.index < 0 || state.index > words) {
+    if (
+      bytes.length !== words * 4 ||
+      !Number.isInteger(state.index) ||
+      state.index < 0 ||
+      state.index > words
+    ) {
       throw new RangeError("the saved state of the noise generator is not one");
     }
     const generator = new NoiseGenerator(0);
@@ -36,7 +41,11 @@ export class NoiseGenerator {
   }
 
   state(): NoiseState {
-    return { words: new Uint8Array(this.mt.buffer).toBase64(), index: this.index, spare: this.spare };
+    return {
+      words: new Uint8Array(this.mt.buffer).toBase64(),
+      index: this.index,
+      spare: this.spare,
+    };
   }
 
   /** The next n standard normals, in memory order. */

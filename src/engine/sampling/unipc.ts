@@ -15,7 +15,11 @@ export const orderOf = (i: number, steps: number): number => Math.min(i, 3, step
  * Weights that lead x from sigma i − 1 to sigma i, before the model is asked there.
  * `past` of the predictions are m0 at i − 1, m1 at i − 2, m2 at i − 3.
  */
-export const predictor = (sigma: ArrayLike<number>, i: number, variant: Variant): PredictorWeights => {
+export const predictor = (
+  sigma: ArrayLike<number>,
+  i: number,
+  variant: Variant,
+): PredictorWeights => {
   const step = stepFacts(sigma, i, variant);
   const rho = predictorRho(step);
   const slopes = rho.map((weight, k) => (step.big * weight) / at(step.r, k));
@@ -24,7 +28,11 @@ export const predictor = (sigma: ArrayLike<number>, i: number, variant: Variant)
 };
 
 /** Weights that correct x at sigma i − 1 into x at sigma i, once the model's answer mt there is known. */
-export const corrector = (sigma: ArrayLike<number>, i: number, variant: Variant): CorrectorWeights => {
+export const corrector = (
+  sigma: ArrayLike<number>,
+  i: number,
+  variant: Variant,
+): CorrectorWeights => {
   const step = stepFacts(sigma, i, variant);
   const rho = correctorRho(step);
   const newest = step.big * at(rho, rho.length - 1);
@@ -66,7 +74,10 @@ const predictorRho = ({ order, r, b }: StepFacts): number[] => {
 const correctorRho = ({ order, r, b }: StepFacts): number[] => {
   if (order === 1) return [0.5];
   const nodes = [...r, 1];
-  return solve(range(0, order).map((power) => nodes.map((node) => node ** power)), b);
+  return solve(
+    range(0, order).map((power) => nodes.map((node) => node ** power)),
+    b,
+  );
 };
 
 /** phi_j(z) = Σ z^n / (n + j)!, by its series: no cancellation for the small z that occur here. */

@@ -68,8 +68,8 @@ export type SectionSpan = Readonly<{
   padding: number;
   /** Latents [from, to) of the finished video, counted with the start latent, that are made here. */
   latents: Readonly<{ from: number; to: number }>;
-  /** Latents that are decoded when the section is done, the last section's start latent included. */
-  decoded: number;
+  /** Latents [from, to) that are decoded when the section is done, a neighbour's among them. */
+  decoded: Readonly<{ from: number; to: number }>;
   /** Video frames [from, to) that are final once the section is done. */
   final: Readonly<{ from: number; to: number }>;
   /** Video frames [from, to) that the next section will still change; empty for the last one. */
@@ -83,27 +83,25 @@ export const sectionSpans = (order: Order, sections: number, window: number): Se
   return Array.from({ length: sections }, (_, index) => {
     const last = index === sections - 1;
     const place = order === "f1" ? index : sections - 1 - index;
-    const from = 1 + place * window;
-    const to = from + window;
-    const decoded = (index === 0 ? window : 2 * window) + startLatents(order, index, last);
-    const base = { index, last, padding: padding[index] ?? 0, latents: { from, to }, decoded };
+    const latents = { from: 1 + place * window, to: 1 + (place + 1) * window };
+    const base = { index, last, padding: padding[index] ?? 0, latents };
     if (order === "f1") {
-      const end = framesOf(to);
+      const end = framesOf(latents.to);
       const open = last ? end : end - overlap;
-      const begin = index === 0 ? 0 : framesOf(from) - overlap;
-      return { ...base, final: { from: begin, to: open }, open: { from: open, to: end } };
+      const begin = index === 0 ? 0 : framesOf(latents.from) - overlap;
+      const decoded = { from: index === 0 ? 0 : latents.from - window, to: latents.to };
+      return { ...base, decoded, final: { from: begin, to: open }, open: { from: open, to: end } };
     }
     // A clip begins with the last of its first latent's four frames; with the start latent, at frame 0.
-    const begin = last ? 0 : 4 * from;
+    const begin = last ? 0 : 4 * latents.from;
     const open = last ? 0 : begin + overlap;
-    const end = index === 0 ? framesOf(to) : 4 * to + overlap;
-    return { ...base, final: { from: open, to: end }, open: { from: begin, to: open } };
+    const end = index === 0 ? framesOf(latents.to) : 4 * latents.to + overlap;
+    const decoded = {
+      from: last ? 0 : latents.from,
+      to: index === 0 ? latents.to : latents.to + window,
+    };
+    return { ...base, decoded, final: { from: open, to: end }, open: { from: begin, to: open } };
   });
-};
-
-const startLatents = (order: Order, index: number, last: boolean): number => {
-  if (order === "f1") return index === 0 ? 1 : 0;
-  return last ? 1 : 0;
 };
 
 const run = (from: number, n: number): number[] => Array.from({ length: n }, (_, i) => from + i);

@@ -33,9 +33,12 @@ test("two sections of full size draw consecutive blocks", () => {
 
   expect(first[8]).toBeCloseTo(1.32701015, 5);
   expect(first[875_519]).toBeCloseTo(0.81938827, 5);
-  expect([...second.subarray(0, 4)].map((v) => v.toFixed(5))).toEqual(
-    ["-0.26153", "-0.49496", "-2.32164", "-1.97590"],
-  );
+  expect([...second.subarray(0, 4)].map((v) => v.toFixed(5))).toEqual([
+    "-0.26153",
+    "-0.49496",
+    "-2.32164",
+    "-1.97590",
+  ]);
 });
 
 test("the high bits of a seed do not count", () => {

@@ -1,10 +1,5 @@
 import { expect, test } from "bun:test";
-import {
-  flowMu,
-  roundBf16,
-  roundHalfEven,
-  sigmas,
-} from "../../../src/engine/sampling/schedule.ts";
+import { flowMu, roundBf16, roundHalfEven, sigmas } from "../../../src/engine/sampling/schedule.ts";
 import { goldenJson, maxAbs } from "../../support/golden.ts";
 
 type Case = {

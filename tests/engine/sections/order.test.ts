@@ -72,7 +72,11 @@ test("in the inverted order final frames grow from the end to the start", () => 
     { from: 40, to: 73 },
     { from: 0, to: 0 },
   ]);
-  expect(spans.map((s) => s.decoded)).toEqual([9, 18, 19]);
+  expect(spans.map((s) => s.decoded)).toEqual([
+    { from: 19, to: 28 },
+    { from: 10, to: 28 },
+    { from: 0, to: 19 },
+  ]);
 });
 
 test("in the forward order final frames grow from the start to the end", () => {
@@ -88,13 +92,21 @@ test("in the forward order final frames grow from the start to the end", () => {
     { from: 40, to: 73 },
     { from: 109, to: 109 },
   ]);
-  expect(spans.map((s) => s.decoded)).toEqual([10, 18, 18]);
+  expect(spans.map((s) => s.decoded)).toEqual([
+    { from: 0, to: 10 },
+    { from: 1, to: 19 },
+    { from: 10, to: 28 },
+  ]);
 });
 
 test.each(["inverted", "f1"] as const)("one section is final at once in the %s order", (order) => {
   const [only] = sectionSpans(order, 1, 9);
 
-  expect(only).toMatchObject({ last: true, decoded: 10, final: { from: 0, to: 37 } });
+  expect(only).toMatchObject({
+    last: true,
+    decoded: { from: 0, to: 10 },
+    final: { from: 0, to: 37 },
+  });
 });
 
 test.each([
