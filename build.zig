@@ -48,7 +48,7 @@ pub fn build(b: *std.Build) void {
     b.installArtifact(lib);
 
     addTests(b, options);
-    if (false) addSymbols(b);
+    addSymbols(b);
 }
 
 /// The instruction sets the cpu ops are compiled for, weakest first. Their names are known to kernels/cpu/dispatch.zig.

@@ -177,3 +177,46 @@ pub const Ops = struct {
     to_u8: *const fn (*const ToU8) Status,
     from_u8: *const fn (*const FromU8) Status,
 };
+
+/// The memory of a backend. Sizes and addresses were checked; arena.zig keeps budget and cache, so these are called
+/// rarely. An address never is 0.
+pub const Memory = struct {
+    /// Whether addresses are the host's own (cpu, emulated): then files are used where they are mapped.
+    is_host: bool,
+    /// 64-byte aligned; out_of_memory with a detail text if there is none.
+    alloc: *const fn (bytes: u64, out: *u64) Status,
+    /// The arena frees only what queued work no longer uses: it calls sync first.
+    free: *const fn (ptr: u64, bytes: u64) void,
+    /// On return the source may be changed (a mapped file never is); the copy is ordered after queued work.
+    upload: *const fn (dst: u64, src: [*]const u8, bytes: u64) Status,
+    /// On return the bytes are there.
+    download: *const fn (dst: [*]u8, src: u64, bytes: u64) Status,
+    /// Waits for all queued work and reports its errors.
+    sync: *const fn () Status,
+};
+
+pub const Config = struct { threads: u32, device: u32, budget: u64 };
+
+/// What fp_info tells about a backend. Texts live as long as the backend runs.
+pub const Info = struct {
+    /// The instruction set in use (cpu), or empty.
+    cpu: []const u8 = "",
+    device: []const u8 = "",
+    driver: []const u8 = "",
+    arch: []const u8 = "",
+    /// All memory of the device.
+    bytes: u64 = 0,
+};
+
+/// One backend; kernels/backends.zig lists them.
+pub const Backend = struct {
+    name: []const u8,
+    /// On failure nothing is left running.
+    start: *const fn (config: Config) Status,
+    /// Everything allocated was freed before.
+    stop: *const fn () void,
+    /// Both valid from start to stop.
+    ops: *const fn () *const Ops,
+    info: *const fn () Info,
+    memory: Memory,
+};

@@ -1,18 +1,13 @@
-//! The library's exported functions. The only file that exports.
+//! Root of libframepack.so, and the only file that exports. The functions themselves, with their checks, are in api/.
 
-const abi = @import("abi.zig");
 const linkage = @import("linkage.zig");
-const dispatch = @import("cpu/dispatch.zig");
+const list = @import("api/list.zig");
 
 comptime {
     linkage.exportToObjects();
+    list.forEach({}, exportOne);
 }
 
-export fn fp_abi_version() u32 {
-    return abi.abi_version;
-}
-
-export fn fp_init() u32 {
-    const choice = dispatch.choose(null) orelse return 7;
-    return @intCast(@intFromPtr(choice.ops.copy) & 1);
+fn exportOne(comptime _: void, comptime name: []const u8, comptime function: anytype) void {
+    @export(&function, .{ .name = name });
 }

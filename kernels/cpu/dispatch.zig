@@ -102,6 +102,18 @@ fn cpuid(leaf: u32, sub: u32) Leaf {
     return .{ .eax = eax, .ebx = ebx, .ecx = ecx, .edx = edx };
 }
 
+/// The processor's name as it tells it, or empty.
+pub fn brand(buffer: *[48]u8) []const u8 {
+    if (builtin.cpu.arch != .x86_64 or cpuid(0x8000_0000, 0).eax < 0x8000_0004) return "";
+    for (0..3) |i| {
+        const leaf = cpuid(0x8000_0002 + @as(u32, @intCast(i)), 0);
+        inline for (.{ leaf.eax, leaf.ebx, leaf.ecx, leaf.edx }, 0..) |word, j| {
+            std.mem.writeInt(u32, buffer[i * 16 + j * 4 ..][0..4], word, .little);
+        }
+    }
+    return std.mem.trim(u8, std.mem.sliceTo(buffer, 0), " ");
+}
+
 fn xgetbv() u32 {
     return asm volatile (
         \\ xor %%ecx, %%ecx
