@@ -51,6 +51,17 @@ export const readPicture = async (
   }
 };
 
+/** The size of the picture at `path` as it will be decoded, from its header; checked like the whole. */
+export const measurePicture = async (
+  path: string,
+  limits: PictureLimits = pictureLimits,
+): Promise<Readonly<{ height: number; width: number }>> => {
+  const { bytes } = await readPictureFile(path);
+  const header = await readHeader(bytes, path);
+  refuseBeyond(limits, header, path);
+  return header.upright;
+};
+
 /** What is worth knowing before hours are spent: tiny pictures, and much cut away by the crop. */
 export const pictureWarnings = (
   picture: Readonly<{ height: number; width: number }>,
@@ -75,13 +86,18 @@ export const pictureWarnings = (
   return warnings;
 };
 
-type Header = Readonly<{ height: number; width: number; icc: Buffer | undefined }>;
+type Header = Readonly<{
+  height: number;
+  width: number;
+  upright: Readonly<{ height: number; width: number }>;
+  icc: Buffer | undefined;
+}>;
 
 const readHeader = async (bytes: Buffer, path: string): Promise<Header> => {
   try {
     // No limit here: the header alone is read, and refuseBeyond gives the better sentence.
-    const { width, height, icc } = await sharp(bytes, { limitInputPixels: false }).metadata();
-    return { width, height, icc };
+    const header = await sharp(bytes, { limitInputPixels: false }).metadata();
+    return { ...header, upright: header.autoOrient, icc: header.icc };
   } catch (error) {
     throw damaged(error, path);
   }

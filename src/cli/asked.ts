@@ -1,0 +1,32 @@
+// What somebody asks for on the command line of run, plan and demo: settings from all their places.
+
+import type { Recipe } from "../engine/job.ts";
+import { chooseOutput } from "../engine/media/output-name.ts";
+import { type Resolved, resolveSettings } from "../engine/settings.ts";
+import { type Flags, parseFlags, toggle } from "./flags.ts";
+import { settingFlags, settingsOf } from "./setting-flags.ts";
+
+export const outputFlags = {
+  json: toggle("one line of JSON an event on stdout, an envelope last"),
+  quiet: toggle("say nothing but failures; the video's path goes to stdout"),
+} satisfies Flags;
+
+export type Asked = Readonly<{ resolved: Resolved; json: boolean; quiet: boolean }>;
+
+/** What flags, environment, files and preset add up to. A lone word is a preset's name. */
+export const settingsFromArgs = (verb: string, args: readonly string[]): Asked => {
+  const spec: Flags = { ...settingFlags(), ...outputFlags };
+  const { flags, rest } = parseFlags(verb, spec, args, { usage: "[PRESET]", rest_max: 1 });
+  const named = typeof flags.preset === "string" ? flags.preset : rest[0];
+  return {
+    resolved: resolveSettings({ flags: settingsOf(flags), preset: named }),
+    json: flags.json === true,
+    quiet: flags.quiet === true,
+  };
+};
+
+/** The recipe with its video's name chosen; refuses a name that is taken. */
+export const withOutput = (recipe: Recipe): Recipe => ({
+  ...recipe,
+  out: chooseOutput(recipe.out, recipe),
+});

@@ -1,0 +1,37 @@
+// framepack plan: what run would do, from headers alone. Nothing is computed, nothing is written.
+
+import { resolveModel } from "../engine/config/model-folder.ts";
+import { measurePicture } from "../engine/media/picture.ts";
+import { readFacts } from "../engine/plan/facts.ts";
+import { planJob } from "../engine/plan/plan.ts";
+import { type Resolved, recipeOf } from "../engine/settings.ts";
+import { settingsFromArgs } from "./asked.ts";
+import { planTable } from "./plan-table.ts";
+
+export const run = async (args: readonly string[]): Promise<number> => {
+  const { resolved, json } = settingsFromArgs("plan", args);
+  const { image } = resolved.values;
+  const picture = image === null ? square : await measurePicture(image);
+  const recipe = recipeOf(image === null ? withPicture(resolved) : resolved);
+  const plan = planJob({
+    recipe,
+    model: readFacts(resolveModel(recipe.model)),
+    picture,
+    textTokens: null,
+    isCpu: recipe.backend === "cpu",
+    deviceBytes: recipe.vramBytes,
+    rate: null,
+  });
+  if (json) console.log(JSON.stringify(plan));
+  else console.log(planTable(plan).join("\n"));
+  if (image === null) console.error("No picture was given; a square one is assumed.");
+  return 0;
+};
+
+/** Stands for a picture that is not known yet: lengths and costs hardly depend on its shape. */
+const square = { width: 1024, height: 1024 };
+
+const withPicture = (resolved: Resolved): Resolved => ({
+  ...resolved,
+  values: { ...resolved.values, image: "a square picture" },
+});
