@@ -26,8 +26,8 @@ pub const table: backend.Ops = .{
     .rms_norm = files.norm.rms_norm,
     .group_norm_coeffs = files.groupnorm.group_norm_coeffs,
     .scale_shift_act = files.elementwise.scale_shift_act,
-    .conv3d = unsupported(backend.Conv3d, "conv3d"),
-    .conv3d_pack = unsupported(backend.Conv3dPack, "conv3d_pack"),
+    .conv3d = files.conv3d.conv3d,
+    .conv3d_pack = files.conv3d.conv3d_pack,
     .patch_gather = files.patch.patch_gather,
     .unpatchify = files.patch.unpatchify,
     .embed = files.embed.embed,
@@ -49,6 +49,7 @@ pub const table: backend.Ops = .{
 
 /// The files whose tests belong to this backend; an op's file is added to this list with its line in the table.
 pub const files = struct {
+    pub const conv3d = @import("conv3d.zig");
     pub const patch = @import("patch.zig");
     pub const embed = @import("embed.zig");
     pub const copy = @import("copy.zig");

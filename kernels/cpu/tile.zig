@@ -152,7 +152,7 @@ inline fn storeWords(p: [*]u32, v: U) void {
 }
 
 /// lanes × lanes words in registers: swaps the off-diagonal halves, then quarters, and so on.
-inline fn transpose(block: *[lanes]U) void {
+pub inline fn transpose(block: *[lanes]U) void {
     comptime var h: usize = lanes / 2;
     inline while (h > 0) : (h /= 2) {
         const low, const high = comptime swapMasks(h);
