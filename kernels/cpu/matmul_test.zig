@@ -64,7 +64,7 @@ const Operands = struct {
     }
 
     fn deinit(o: Operands) void {
-        inline for (.{ "a", "w", "out", "residual", "bias", "gate" }) |name| @field(o, name).deinit();
+        for ([_]Buffer{ o.a, o.w, o.out, o.residual, o.bias, o.gate }) |b| b.deinit();
     }
 };
 
@@ -75,7 +75,7 @@ fn reference(comptime P: type, case: Case, o: Operands, r: usize, c: usize) P {
     if (case.bias != null) y += o.bias.get(c);
     y = switch (case.act) {
         .none => y,
-        .gelu_tanh => 0.5 * y * (1 + std.math.tanh(0.7978845608028654 * (y + 0.044715 * y * y * y))),
+        .gelu_tanh => y / 2 * (1 + std.math.tanh(0.7978845608028654 * y * (1 + 0.044715 * y * y))),
         .silu => y / (1 + @exp(-y)),
         .quick_gelu => y / (1 + @exp(-1.702 * y)),
     };

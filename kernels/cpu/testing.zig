@@ -88,7 +88,8 @@ pub const Buffer = struct {
             inline .f32, .bf16, .f16 => |d| {
                 const T = simd.Elem(d);
                 const count = b.bytes.len / @sizeOf(T);
-                for (@as([*]const T, @ptrCast(b.bytes.ptr))[0..count]) |x| n += @intFromBool(simd.toF32(T, x) == poison);
+                const all: [*]const T = @ptrCast(b.bytes.ptr);
+                for (all[0..count]) |x| n += @intFromBool(simd.toF32(T, x) == poison);
             },
             else => unreachable,
         }

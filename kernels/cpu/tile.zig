@@ -31,7 +31,7 @@ pub const nv: usize = if (registers == 32) 3 else 2;
 /// Columns of a full panel.
 pub const nr: usize = nv * lanes;
 
-/// c[r, 0..vectors·lanes] = Σ a[r][k]·b[k, ·] over steps·depth values of k; `add` adds to what c holds.
+/// c[r, 0..vectors·lanes] = Σ a[r][k]·b[k, ·] over steps·depth values of k; `add`: c += that sum.
 /// b has `ldb` words (an f32, or a pair of bf16) a step, c has `ldc` floats a row.
 pub fn multiply(
     comptime kind: Kind,
