@@ -45,6 +45,7 @@ const templateTokens = 95;
 export const planPhases = (input: PhasesInput): Phases => {
   const { model, rate, tokens, latent } = input;
   const bytes = bytesOf(input.recipe);
+  const other = otherBytesOf(input);
   const { bytes: weights } = model;
   const prepared = preparedBytes(model.transformer, {
     steps: input.recipe.steps,
@@ -54,12 +55,12 @@ export const planPhases = (input: PhasesInput): Phases => {
   });
   const kept = keptBytes(input);
   const activations = {
-    text: encoderActivationBytes(model.llama, templateTokens + tokens.text, bytes),
-    vision: encoderActivationBytes(model.siglip, model.siglip.tokens, bytes),
-    encode: encodeActivationBytes(model.vae, pixelsOf(latent, model), bytes),
+    text: encoderActivationBytes(model.llama, templateTokens + tokens.text, other),
+    vision: encoderActivationBytes(model.siglip, model.siglip.tokens, other),
+    encode: encodeActivationBytes(model.vae, pixelsOf(latent, model), other),
     prepare: prepared,
     sample: prepared + transformerActivationBytes(model.transformer, tokens, bytes),
-    decode: prepared + decodeBytes(input, bytes),
+    decode: prepared + decodeBytes(input, other),
   };
   const phases = [
     phase(input, "text", activations.text, weights.llama + weights.clip),
@@ -92,7 +93,10 @@ const phase = (
   ms: null,
 });
 
+/** Bytes of a value in the transformer, and in the encoders and the autoencoder. */
 const bytesOf = (recipe: Recipe): number => (recipe.dtype === "f32" ? 4 : 2);
+const otherBytesOf = ({ recipe, isCpu }: Pick<PhasesInput, "recipe" | "isCpu">): number =>
+  recipe.dtype === "f32" || isCpu ? 4 : 2;
 
 const pixelsOf = (latent: LatentShape, { vae }: ModelFacts): { height: number; width: number } => ({
   height: latent.height * vae.spatial,
@@ -100,9 +104,9 @@ const pixelsOf = (latent: LatentShape, { vae }: ModelFacts): { height: number; w
 });
 
 /** The pixels that two sections share, kept between them. */
-const keptBytes = ({ recipe, latent, model }: PhasesInput): number => {
-  const { height, width } = pixelsOf(latent, model);
-  return overlapOf(recipe.window) * height * width * 3 * bytesOf(recipe);
+const keptBytes = (input: PhasesInput): number => {
+  const { height, width } = pixelsOf(input.latent, input.model);
+  return overlapOf(input.recipe.window) * height * width * 3 * otherBytesOf(input);
 };
 
 const decodeBytes = ({ latent, model, recipe, tiled }: PhasesInput, bytes: number): number => {
