@@ -180,7 +180,9 @@ pub fn view(source: *const Tensor, offset: u64, dims: []const u32, strides: []co
     }
     const first: u128 = source.desc.ptr - storage.ptr;
     const end = first + (if (is_empty) @as(u128, offset) else last + 1) * size;
-    if (end > storage.bytes or byteCount(desc.dtype, dims) == null) return abi.fail(
+    // No more elements than the memory holds: a broadcast must not make an op endless.
+    const bytes = byteCount(desc.dtype, dims) orelse bytes_max;
+    if (end > storage.bytes or bytes > storage.bytes) return abi.fail(
         .bad_shape,
         "tensor_view: {f} with strides {f} at element {d} lies outside the parent's {d} bytes",
         .{
@@ -359,7 +361,8 @@ test "a view stays inside its parent's memory, whatever the numbers" {
     try std.testing.expectEqual(Status.bad_shape, view(t, 0, &d, &d, &b));
     const zero: [6]u32 = @splat(0);
     try std.testing.expectEqual(Status.bad_shape, view(t, 0, &d, &zero, &b));
-    try std.testing.expectEqual(Status.ok, view(t, 0, &.{ 1000, 4 }, &.{ 0, 1 }, &b));
+    try std.testing.expectEqual(Status.bad_shape, view(t, 0, &.{ 5, 4 }, &.{ 0, 1 }, &b));
+    try std.testing.expectEqual(Status.ok, view(t, 0, &.{ 4, 4 }, &.{ 0, 1 }, &b));
 }
 
 test "a scope frees what it made, but for what was kept" {

@@ -7,11 +7,19 @@ const backend = @import("../backend.zig");
 const files = @import("../files.zig");
 const pool = @import("../pool.zig");
 const state = @import("../state.zig");
+const symbols = @import("../symbols.zig");
 const tensor = @import("../tensor.zig");
 const Status = backend.Status;
 
 pub fn fp_abi_version() callconv(.c) u32 {
     return abi.abi_version;
+}
+
+/// The symbol table as TypeScript text; with a buffer too small, nothing but its length.
+pub fn fp_symbols(buffer: ?[*]u8, len: u32) callconv(.c) u32 {
+    const text = comptime symbols.text;
+    if (buffer) |to| if (len >= text.len) @memcpy(to[0..text.len], text);
+    return text.len;
 }
 
 pub fn fp_error(buffer: ?[*]u8, len: u32) callconv(.c) u32 {

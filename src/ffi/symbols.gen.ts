@@ -4,6 +4,7 @@ export const abiVersion = 1;
 
 export const symbols = {
   fp_abi_version: { args: [], returns: "u32" },
+  fp_symbols: { args: ["ptr", "u32"], returns: "u32" },
   fp_error: { args: ["ptr", "u32"], returns: "u32" },
   fp_init: { args: ["u32", "u32", "u32", "u64"], returns: "u32" },
   fp_shutdown: { args: [], returns: "u32" },

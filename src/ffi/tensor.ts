@@ -96,8 +96,8 @@ export class Tensor implements Disposable {
       throw this.#misfit("slice", `${from}..${to} of axis ${axis}`);
     }
     const dims = this.dims.with(axis, to - from);
-    // An empty slice at the end would begin outside.
-    const first = to === from ? 0 : from * this.strides[axis]!;
+    // Nothing has no place: its first element could lie outside.
+    const first = dims.includes(0) ? 0 : from * this.strides[axis]!;
     return this.view(first, dims, this.strides);
   }
 
