@@ -1,5 +1,6 @@
 //! Vectors of f32 for the CPU ops: loads and stores of f32, bf16 and f16 with tails, rounding, and
-//! the activation maths. Compiled once for each CPU kind; width and instructions follow the target. No op, no thread and no allocation may live in this file.
+//! the activation maths. Compiled once for each CPU kind; width and instructions follow the target.
+//! No op, no thread and no allocation may live in this file.
 
 const std = @import("std");
 const builtin = @import("builtin");
