@@ -68,7 +68,7 @@ export const planSchema = z.object({
 export type Plan = Readonly<z.infer<typeof planSchema>>;
 
 /** Small pictures: `frames` of height × width RGB bytes, base64 of all of them in time order. */
-const picturesSchema = z.object({
+export const picturesSchema = z.object({
   frames: z.int(),
   height: z.int(),
   width: z.int(),

@@ -2,7 +2,7 @@
 // Versioned and zod-checked on both sides. Only shapes live here; who sends them is service/ and client.ts.
 
 import { z } from "zod";
-import { jobEventSchema } from "./events.ts";
+import { jobEventSchema, picturesSchema, planSchema } from "./events.ts";
 import { recipeSchema } from "./job.ts";
 import { jobViewSchema } from "./job-view.ts";
 
@@ -63,6 +63,13 @@ export const commandSchema = z.discriminatedUnion("type", [
   /** Events of one job, or of all, from now on; a snapshot of what runs comes first. */
   command("subscribe", { job: jobId.nullable(), previews: z.boolean() }),
   command("unsubscribe", {}),
+  /** What a recipe would do, without doing it: plan, crop, tokens, and what speaks against it. */
+  command("inspect", { recipe: recipeSchema }),
+  command("doctor", {}),
+  command("models", {}),
+  /** Downloads a model's missing files; progress comes as `download` messages. */
+  command("pull", { model: z.string().min(1).max(200) }),
+  command("cancelPull", { model: z.string().min(1).max(200) }),
   /** Stops after the running block; running jobs are checkpointed. */
   command("shutdown", {}),
 ]);
@@ -74,6 +81,61 @@ export type CommandBody = Command extends infer C
     ? Omit<C, "v" | "id">
     : never
   : never;
+
+const cutSchema = z.object({ used: z.int(), max: z.int(), cut: z.string() });
+
+/** What stands between a recipe and its video, by the field that has to change. */
+export const problemSchema = z.object({
+  field: z.string(),
+  message: z.string(),
+  hint: z.string().nullable(),
+});
+
+export const inspectionSchema = z.object({
+  plan: planSchema.nullable(),
+  problems: z.array(problemSchema),
+  /** The picture as the bucket will crop it, small. */
+  crop: picturesSchema.nullable(),
+  /** Size of the picture in the file. */
+  picture: z.object({ width: z.int(), height: z.int() }).nullable(),
+  /** Tokens of the prompt in both encoders, and the text that does not fit. */
+  tokens: z.object({ llama: cutSchema, clip: cutSchema }).nullable(),
+});
+export type Inspection = Readonly<z.infer<typeof inspectionSchema>>;
+
+export const checkSchema = z.object({
+  id: z.string(),
+  label: z.string(),
+  state: z.enum(["ok", "warn", "fail", "info"]),
+  text: z.string(),
+  /** What to do about it. */
+  advice: z.string().nullable(),
+});
+export type Check = Readonly<z.infer<typeof checkSchema>>;
+
+export const modelStatusSchema = z.object({
+  name: z.string(),
+  title: z.string(),
+  state: z.enum(["complete", "partial", "absent"]),
+  path: z.string().nullable(),
+  bytesPresent: z.int(),
+  bytesTotal: z.int(),
+  licence: z.string(),
+  missing: z.array(z.string()),
+});
+export type ModelStatus = Readonly<z.infer<typeof modelStatusSchema>>;
+
+export const downloadSchema = z.object({
+  model: z.string(),
+  state: z.enum(["running", "verifying", "finished", "failed", "cancelled"]),
+  file: z.string().nullable(),
+  bytesDone: z.int(),
+  bytesTotal: z.int(),
+  bytesPerSecond: z.number(),
+  leftMs: z.number().nullable(),
+  message: z.string().nullable(),
+});
+export type Download = Readonly<z.infer<typeof downloadSchema>>;
 
 export const engineInfoSchema = z.object({
   version: z.string(),
@@ -99,10 +161,14 @@ export const messageSchema = z.discriminatedUnion("type", [
     engine: engineInfoSchema.optional(),
     job: jobSummarySchema.optional(),
     jobs: z.array(jobSummarySchema).optional(),
+    inspection: inspectionSchema.optional(),
+    checks: z.array(checkSchema).optional(),
+    models: z.array(modelStatusSchema).optional(),
   }),
   z.object({ type: z.literal("event"), job: z.string(), event: jobEventSchema }),
   /** The whole state of one job: at subscription, when a job changes state, or after events were dropped. */
   z.object({ type: z.literal("job"), job: jobSummarySchema, dropped: z.boolean() }),
+  z.object({ type: z.literal("download"), download: downloadSchema }),
   z.object({ type: z.literal("forgotten"), job: z.string() }),
   z.object({ type: z.literal("bye"), reason: z.string() }),
 ]);

@@ -3,8 +3,18 @@
 
 import type { JobEvent } from "../events.ts";
 import { Failure } from "../failure.ts";
+import type { Recipe } from "../job.ts";
 import { emptyView, type JobView, playableFile, reduceView } from "../job-view.ts";
-import type { Command, EngineInfo, JobSummary, Message } from "../protocol.ts";
+import type {
+  Check,
+  Command,
+  Download,
+  EngineInfo,
+  Inspection,
+  JobSummary,
+  Message,
+  ModelStatus,
+} from "../protocol.ts";
 import { protocolVersion } from "../protocol.ts";
 import type { JobStore } from "./job-store.ts";
 import type { Log } from "./log.ts";
@@ -18,8 +28,22 @@ export type Watcher = Readonly<{
 
 type Subscription = Readonly<{ job: string | null; previews: boolean }>;
 
+/** What the engine answers without running a job. */
+export type EngineServices = Readonly<{
+  inspect: (recipe: Recipe) => Promise<Inspection>;
+  doctor: () => Promise<Check[]>;
+  models: () => Promise<ModelStatus[]>;
+  /** Resolves when the download has started; what follows is told through `progress`. */
+  pull: (model: string, progress: (download: Download) => void) => Promise<void>;
+  cancelPull: (model: string) => void;
+}>;
+
+/** The part of a reply that answers the command. */
+export type Answer = Omit<Extract<Message, { type: "reply" }>, "type" | "id" | "error">;
+
 export type EngineOptions = Readonly<{
   store: JobStore;
+  services: EngineServices;
   startRunner: StartRunner;
   log: Log;
   version: string;
@@ -82,10 +106,7 @@ export class Engine {
   }
 
   /** Runs a command; what it returns goes into the reply. */
-  handle(
-    watcher: Watcher,
-    command: Command,
-  ): Readonly<{ job?: JobSummary; jobs?: JobSummary[]; engine?: EngineInfo }> {
+  async handle(watcher: Watcher, command: Command): Promise<Answer> {
     switch (command.type) {
       case "hello":
         return { engine: this.info };
@@ -128,6 +149,18 @@ export class Engine {
         this.#expect(command.job, ["finished", "failed", "cancelled", "interrupted"], "forgotten");
         this.#o.store.forget(command.job);
         this.#broadcast({ type: "forgotten", job: command.job }, () => true);
+        return {};
+      case "inspect":
+        return { inspection: await this.#o.services.inspect(command.recipe) };
+      case "doctor":
+        return { checks: await this.#o.services.doctor() };
+      case "models":
+        return { models: await this.#o.services.models() };
+      case "pull":
+        await this.#o.services.pull(command.model, (download) => this.#onDownload(download));
+        return {};
+      case "cancelPull":
+        this.#o.services.cancelPull(command.model);
         return {};
       case "shutdown":
         void this.close();
@@ -293,6 +326,10 @@ export class Engine {
     const kept = playableFile(running.view);
     this.#onEvent(running.id, { type: "failed", id, code, message, hint: death.hint, kept });
     this.#end(running);
+  }
+
+  #onDownload(download: Download): void {
+    this.#broadcast({ type: "download", download }, (s) => s.job === null);
   }
 
   #watchSilence(): void {

@@ -134,13 +134,13 @@ const receive = (engine: Engine, client: Client, bytes: Uint8Array): void => {
       continue;
     }
     client.garbage = 0;
-    client.connection.deliver(answer(engine, client, parsed.command));
+    void answer(engine, client, parsed.command).then((reply) => client.connection.deliver(reply));
   }
 };
 
-const answer = (engine: Engine, client: Client, command: Command): Message => {
+const answer = async (engine: Engine, client: Client, command: Command): Promise<Message> => {
   try {
-    const result = engine.handle(client.connection, command);
+    const result = await engine.handle(client.connection, command);
     return { type: "reply", id: command.id, error: null, ...result };
   } catch (error) {
     const { id, code, message, hint } = reportOf(error);

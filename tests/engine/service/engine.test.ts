@@ -8,6 +8,7 @@ import { JobStore } from "../../../src/engine/service/job-store.ts";
 import { silentLog } from "../../../src/engine/service/log.ts";
 import type { ToRunner } from "../../../src/engine/service/runner-messages.ts";
 import type { RunnerHandlers } from "../../../src/engine/service/runner-process.ts";
+import { noServices } from "../../support/services.ts";
 
 const recipe: Recipe = { ...recipeDefaults, image: "/tmp/start.png", prompt: "a red circle" };
 
@@ -20,6 +21,7 @@ const engineUnderTest = (keepAliveMs = 60_000) => {
   const engine = new Engine({
     store,
     log: silentLog,
+    services: noServices,
     version: "test",
     keepAliveMs,
     silenceMs: 60_000,
@@ -34,8 +36,8 @@ const engineUnderTest = (keepAliveMs = 60_000) => {
   engine.attach(watcher);
   let id = 0;
   const command = (body: CommandBody) => engine.handle(watcher, { v: 1, id: id++, ...body });
-  const submit = (front = false): string => {
-    const { job } = command({ type: "submit", recipe, front });
+  const submit = async (front = false): Promise<string> => {
+    const { job } = await command({ type: "submit", recipe, front });
     return job?.id ?? "";
   };
   const runner = (): RunnerHandlers => {
@@ -59,9 +61,8 @@ const finished: JobEvent = {
 
 test("jobs run one at a time, in the order they were queued", async () => {
   const { submit, sent, runner, store } = engineUnderTest();
-  const first = submit();
-  const second = submit();
-  await Promise.resolve();
+  const first = await submit();
+  const second = await submit();
 
   expect(sent.map((m) => m.type === "run" && m.job)).toEqual([first]);
   runner().event(first, finished);
@@ -74,24 +75,22 @@ test("jobs run one at a time, in the order they were queued", async () => {
 
 test("a job can be put at the front of the queue, and moved in it", async () => {
   const { submit, command } = engineUnderTest();
-  submit();
-  await Promise.resolve();
-  const b = submit();
-  const c = submit();
-  const d = submit(true);
+  await submit();
+  const b = await submit();
+  const c = await submit();
+  const d = await submit(true);
 
-  command({ type: "reorder", job: c, before: b });
+  await command({ type: "reorder", job: c, before: b });
 
-  const { jobs } = command({ type: "list", limit: 10 });
+  const { jobs } = await command({ type: "list", limit: 10 });
   expect(jobs?.filter((j) => j.state === "queued").map((j) => j.id)).toEqual([d, c, b]);
 });
 
 test("a cancelled running job is told to stop and ends cancelled", async () => {
   const { submit, command, sent, runner, store } = engineUnderTest();
-  const id = submit();
-  await Promise.resolve();
+  const id = await submit();
 
-  command({ type: "cancel", job: id });
+  await command({ type: "cancel", job: id });
   runner().event(id, { type: "cancelled", code: 130, kept: "/tmp/part.mp4" });
   runner().idle(id);
 
@@ -101,8 +100,7 @@ test("a cancelled running job is told to stop and ends cancelled", async () => {
 
 test("closing checkpoints what runs, and the job waits for resume as interrupted", async () => {
   const { submit, engine, sent, runner, store, idle } = engineUnderTest();
-  const id = submit();
-  await Promise.resolve();
+  const id = await submit();
 
   const closed = engine.close();
   expect(sent.at(-1)).toEqual({ type: "stop", job: id, how: "checkpoint" });
@@ -117,9 +115,8 @@ test("closing checkpoints what runs, and the job waits for resume as interrupted
 
 test("a computing process that dies fails its job in words, and the next job gets a new one", async () => {
   const { submit, runner, runners, store } = engineUnderTest();
-  const first = submit();
-  const second = submit();
-  await Promise.resolve();
+  const first = await submit();
+  const second = await submit();
 
   runner().died({ id: "fit.killed", message: "Killed by the kernel.", hint: "Give it less." });
 
@@ -132,22 +129,26 @@ test("a computing process that dies fails its job in words, and the next job get
 
 test("who subscribes late gets the running job as it stands", async () => {
   const { submit, command, runner, engine } = engineUnderTest();
-  const id = submit();
-  await Promise.resolve();
+  const id = await submit();
   runner().event(id, { type: "phase", name: "sample", section: 2 });
 
   const late: Watcher = { deliver: () => undefined };
   engine.attach(late);
-  const reply = engine.handle(late, { v: 1, id: 1, type: "subscribe", job: null, previews: true });
+  const reply = await engine.handle(late, {
+    v: 1,
+    id: 1,
+    type: "subscribe",
+    job: null,
+    previews: true,
+  });
 
   expect(reply.job?.view.phase).toEqual({ name: "sample", section: 2 });
-  command({ type: "unsubscribe" });
+  await command({ type: "unsubscribe" });
 });
 
 test("previews go only to those who asked for them", async () => {
   const { submit, command, runner, messages } = engineUnderTest();
-  const id = submit();
-  await Promise.resolve();
+  const id = await submit();
   const preview: JobEvent = {
     type: "preview",
     section: 0,
@@ -156,12 +157,12 @@ test("previews go only to those who asked for them", async () => {
     from: 0,
     to: 4,
   };
-  command({ type: "subscribe", job: id, previews: false });
+  await command({ type: "subscribe", job: id, previews: false });
   messages.length = 0;
 
   runner().event(id, preview);
   expect(messages).toEqual([]);
-  command({ type: "subscribe", job: id, previews: true });
+  await command({ type: "subscribe", job: id, previews: true });
   runner().event(id, preview);
 
   expect(messages).toEqual([{ type: "event", job: id, event: preview }]);
@@ -169,13 +170,13 @@ test("previews go only to those who asked for them", async () => {
 
 test("jobs that ran when the engine died are interrupted, and resume goes on with them", async () => {
   const { store, submit } = engineUnderTest();
-  const id = submit();
-  await Promise.resolve();
+  const id = await submit();
   const sent: ToRunner[] = [];
 
   const engine = new Engine({
     store,
     log: silentLog,
+    services: noServices,
     version: "test",
     keepAliveMs: 60_000,
     silenceMs: 60_000,
@@ -185,16 +186,15 @@ test("jobs that ran when the engine died are interrupted, and resume goes on wit
   expect(store.require(id).state).toBe("interrupted");
   const watcher: Watcher = { deliver: () => undefined };
   engine.attach(watcher);
-  engine.handle(watcher, { v: 1, id: 1, type: "resume", job: id });
-  await Promise.resolve();
+  await engine.handle(watcher, { v: 1, id: 1, type: "resume", job: id });
 
   expect(sent).toEqual([{ type: "run", job: id, recipe, resume: true }]);
 });
 
-test("a command about a job that is not there is a failure with a code", () => {
+test("a command about a job that is not there is a failure with a code", async () => {
   const { command } = engineUnderTest();
 
-  expect(() => command({ type: "cancel", job: "none" })).toThrow(Failure);
+  expect(command({ type: "cancel", job: "none" })).rejects.toThrow(Failure);
 });
 
 test("an engine with nothing to do and nobody watching ends after its keep-alive", async () => {

@@ -14,6 +14,7 @@ import { JobStore } from "../../../src/engine/service/job-store.ts";
 import { silentLog } from "../../../src/engine/service/log.ts";
 import type { RunnerHandlers } from "../../../src/engine/service/runner-process.ts";
 import { serve, takeEngineLock } from "../../../src/engine/service/server.ts";
+import { noServices } from "../../support/services.ts";
 
 const recipe: Recipe = { ...recipeDefaults, image: "/tmp/start.png" };
 
@@ -35,6 +36,7 @@ const start = () => {
   const engine = new Engine({
     store: new JobStore(":memory:"),
     log: silentLog,
+    services: noServices,
     version: "test",
     keepAliveMs: 60_000,
     silenceMs: 60_000,
