@@ -1,0 +1,106 @@
+// Keeps the interface connected to the engine: connects, subscribes, hands messages to the store, and comes back by itself
+// when the engine ended or was killed. Says in words what happened.
+
+import { EngineClient } from "../engine/client.ts";
+import { reportOf } from "../engine/failure.ts";
+import type { CommandBody } from "../engine/protocol.ts";
+import type { Store } from "./store.ts";
+
+const noticeMs = 8000;
+const jobsKept = 200;
+
+type Reply = Awaited<ReturnType<EngineClient["request"]>>;
+
+export class EngineLink implements Disposable {
+  readonly #store: Store;
+  readonly #options: Readonly<{ version: string; previews: boolean }>;
+  #client: EngineClient | null = null;
+  #connecting: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(store: Store, options: Readonly<{ version: string; previews: boolean }>) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  /** Connects, starting an engine where none runs; the store knows how it went. */
+  connect(): Promise<void> {
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = null;
+    });
+    return this.#connecting;
+  }
+
+  /** Sends a command, connecting first where needed. */
+  async request(body: CommandBody): Promise<Reply> {
+    if (this.#client === null) await this.connect();
+    if (this.#client === null) throw new Error("there is no connection to the engine");
+    return this.#client.request(body);
+  }
+
+  /** Sends a command whose failure is shown as a notice. */
+  async tell(body: CommandBody): Promise<boolean> {
+    try {
+      await this.request(body);
+      return true;
+    } catch (error) {
+      this.complain(error);
+      return false;
+    }
+  }
+
+  complain(error: unknown): void {
+    const { message, hint } = reportOf(error);
+    const text = hint === undefined ? message : `${message} ${hint}`;
+    const until = Date.now() + noticeMs;
+    this.#store.dispatch({ type: "notice", notice: { text, tone: "bad", until } });
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#client?.close();
+    this.#client = null;
+  }
+
+  async #connect(): Promise<void> {
+    const { dispatch } = this.#store;
+    dispatch({ type: "connection", connection: { state: "connecting" } });
+    try {
+      const client = await EngineClient.connect(
+        {
+          message: (message) => dispatch({ type: "message", message }),
+          lost: (reason) => this.#onLost(reason),
+        },
+        { start: true, version: this.#options.version, name: "tui" },
+      );
+      if (this.#closed) {
+        client.close();
+        return;
+      }
+      this.#client = client;
+      const { engine } = client;
+      if (engine !== null)
+        dispatch({ type: "connection", connection: { state: "connected", engine } });
+      await client.request({ type: "subscribe", job: null, previews: this.#options.previews });
+      const { jobs } = await client.request({ type: "list", limit: jobsKept });
+      dispatch({ type: "jobs", jobs: jobs ?? [] });
+      const running = jobs?.find((job) => job.state === "running");
+      if (running === undefined) return;
+      // The list leaves previews and thumbnails out; what is on the screen gets all of it.
+      const { job } = await client.request({ type: "snapshot", job: running.id });
+      if (job !== undefined)
+        dispatch({ type: "message", message: { type: "job", job, dropped: false } });
+    } catch (error) {
+      this.#client = null;
+      const reason = reportOf(error).message;
+      dispatch({ type: "connection", connection: { state: "lost", reason } });
+    }
+  }
+
+  #onLost(reason: string | null): void {
+    this.#client = null;
+    if (this.#closed) return;
+    const words = reason ?? "the engine is gone without a word: it may have been killed";
+    this.#store.dispatch({ type: "connection", connection: { state: "lost", reason: words } });
+  }
+}
