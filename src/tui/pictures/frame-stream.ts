@@ -78,12 +78,20 @@ export class FrameStream extends EventEmitter {
     return true;
   }
 
-  /** Adds or replaces what is drawn under a key, at once. */
-  setOverlay(key: string, overlay: Overlay): void {
+  /** Where an overlay is now, to draw it paced and outside a frame; it then counts as drawn there. */
+  drawnApart(key: string): Place | null {
+    const known = this.#overlays.get(key);
+    if (known === undefined) return null;
+    known.at = known.overlay.locate();
+    known.drawn = known.overlay.draw();
+    return known.at;
+  }
+
+  /** Adds what later frames keep drawn, without drawing it now. */
+  addOverlay(key: string, overlay: Overlay): void {
     const known = this.#overlays.get(key);
     if (known === undefined) this.#overlays.set(key, { overlay, drawn: "", at: null });
     else known.overlay = overlay;
-    this.#send("");
   }
 
   removeOverlay(key: string): void {

@@ -21,12 +21,20 @@ const unitBytes = 9 * 1024;
 /** Without an answer for this long the terminal is taken to not answer that question at all. */
 const answerTimeoutMs = 5000;
 
-type Work = { key: PlaceKey; parts: string[]; done: (() => void) | null };
+/**
+ * Makes the escape sequences of a picture when its turn has come, not before: what is replaced while it waits costs nothing.
+ * Units are cut between the strings, never inside one.
+ */
+export type Make = () => readonly string[] | Promise<readonly string[]>;
+
+type Work = { key: PlaceKey; make: Make; parts: string[]; done: (() => void) | null };
 
 export class Pacer implements Disposable {
   readonly #o: PacerOptions;
   #waiting = new Map<PlaceKey, Work>();
   #current: Work | null = null;
+  /** Its sequences are being made; nothing else leaves meanwhile, so that order is kept. */
+  #preparing = false;
   #inFlight: number[] = [];
   #cancelTimer: (() => void) | null = null;
   /** Byte budget: when the next unit may leave. */
@@ -38,10 +46,10 @@ export class Pacer implements Disposable {
     this.#o = options;
   }
 
-  /** Queues complete escape sequences for a place; `done` runs when the last one was handed to the terminal. */
-  show(key: PlaceKey, parts: readonly string[], done?: () => void): void {
+  /** Queues a picture for a place; `done` runs when the last of it was handed to the terminal. */
+  show(key: PlaceKey, make: Make, done?: () => void): void {
     if (this.#closed) return;
-    this.#waiting.set(key, { key, parts: [...parts], done: done ?? null });
+    this.#waiting.set(key, { key, make, parts: [], done: done ?? null });
     this.#pump();
   }
 
@@ -73,7 +81,7 @@ export class Pacer implements Disposable {
   #pump(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = null;
-    while (!this.#closed && !this.idle) {
+    while (!this.#closed && !this.#preparing && !this.idle) {
       const now = this.#o.now();
       this.#inFlight = this.#inFlight.filter((sent) => now - sent < answerTimeoutMs);
       const oldest = this.#inFlight[0];
@@ -86,8 +94,8 @@ export class Pacer implements Disposable {
         return;
       }
       // Chosen only now that it can leave: until this moment newer work may replace it.
-      const work = this.#current ?? this.#take();
-      if (work !== null) this.#send(work, now);
+      if (this.#current === null) this.#take();
+      else this.#send(this.#current, now);
     }
   }
 
@@ -108,12 +116,28 @@ export class Pacer implements Disposable {
     if (this.#current === null) work.done?.();
   }
 
-  #take(): Work | null {
-    const first = this.#waiting.values().next().value ?? null;
-    if (first === null) return null;
+  #take(): void {
+    const first = this.#waiting.values().next().value;
+    if (first === undefined) return;
     this.#waiting.delete(first.key);
-    this.#current = first;
-    return first;
+    const made = first.make();
+    if (!(made instanceof Promise)) {
+      this.#begin(first, made);
+      return;
+    }
+    this.#preparing = true;
+    made
+      .then((parts) => this.#begin(first, parts))
+      .finally(() => {
+        this.#preparing = false;
+        this.#pump();
+      });
+  }
+
+  #begin(work: Work, parts: readonly string[]): void {
+    if (this.#closed) return;
+    work.parts = [...parts];
+    this.#current = work;
   }
 
   #later(ms: number): void {

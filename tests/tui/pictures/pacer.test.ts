@@ -32,7 +32,7 @@ const pacerUnderTest = (bytesPerSecond: number | null = null) => {
 
 test("two units are in flight, the third waits for an answer", () => {
   const { pacer, written } = pacerUnderTest();
-  for (const key of ["a", "b", "c"]) pacer.show(key, [key]);
+  for (const key of ["a", "b", "c"]) pacer.show(key, () => [key]);
 
   expect(written).toEqual(["a?", "b?"]);
   pacer.acknowledged();
@@ -42,10 +42,10 @@ test("two units are in flight, the third waits for an answer", () => {
 
 test("newer work for a place replaces what was not sent", () => {
   const { pacer, written } = pacerUnderTest();
-  pacer.show("a", ["1"]);
-  pacer.show("b", ["2"]);
+  pacer.show("a", () => ["1"]);
+  pacer.show("b", () => ["2"]);
 
-  for (let n = 0; n < 10; n++) pacer.show("a", [`new${n}`]);
+  for (let n = 0; n < 10; n++) pacer.show("a", () => [`new${n}`]);
   pacer.acknowledged();
   pacer.acknowledged();
 
@@ -56,7 +56,7 @@ test("a picture is cut into units between its sequences, never inside one", () =
   const { pacer, written } = pacerUnderTest();
   const part = "x".repeat(4000);
 
-  pacer.show("a", [part, part, part, part, part]);
+  pacer.show("a", () => [part, part, part, part, part]);
   pacer.acknowledged();
 
   expect(written.map((w) => w.length)).toEqual([8001, 8001, 4001]);
@@ -64,7 +64,7 @@ test("a picture is cut into units between its sequences, never inside one", () =
 
 test("a terminal that answers nothing gets the next unit after five seconds", () => {
   const { pacer, written, advance } = pacerUnderTest();
-  for (const key of ["a", "b", "c"]) pacer.show(key, [key]);
+  for (const key of ["a", "b", "c"]) pacer.show(key, () => [key]);
 
   advance(4999);
   expect(written.length).toBe(2);
@@ -75,8 +75,8 @@ test("a terminal that answers nothing gets the next unit after five seconds", ()
 
 test("a byte budget spreads the units over time", () => {
   const { pacer, written, advance } = pacerUnderTest(1000);
-  pacer.show("a", ["x".repeat(500)]);
-  pacer.show("b", ["y".repeat(500)]);
+  pacer.show("a", () => ["x".repeat(500)]);
+  pacer.show("b", () => ["y".repeat(500)]);
   pacer.acknowledged();
   expect(written.length).toBe(1);
 
@@ -88,9 +88,39 @@ test("a byte budget spreads the units over time", () => {
 test("ending in the middle of a picture completes it", () => {
   const { pacer, written } = pacerUnderTest();
   const part = "x".repeat(9000);
-  pacer.show("a", [part, part, part, "end"]);
+  pacer.show("a", () => [part, part, part, "end"]);
 
   pacer[Symbol.dispose]();
 
   expect(written.join("").endsWith("end")).toBe(true);
+});
+
+test("what is replaced while it waits is never made", () => {
+  const { pacer } = pacerUnderTest();
+  const made: string[] = [];
+  const make = (name: string) => () => {
+    made.push(name);
+    return [name];
+  };
+  for (const name of ["1", "2", "3", "4"]) pacer.show(name, make(name));
+
+  for (const name of ["3b", "3c"]) pacer.show("3", make(name));
+  for (let n = 0; n < 4; n++) pacer.acknowledged();
+
+  expect(made).toEqual(["1", "2", "3c", "4"]);
+});
+
+test("a picture that takes time to make keeps its place in the order", async () => {
+  const { pacer, written } = pacerUnderTest();
+  const ready = Promise.withResolvers<readonly string[]>();
+  pacer.show("slow", () => ready.promise);
+  pacer.show("quick", () => ["quick"]);
+  expect(written).toEqual([]);
+
+  ready.resolve(["slow"]);
+  await ready.promise;
+  await Promise.resolve();
+  await Promise.resolve();
+
+  expect(written).toEqual(["slow?", "quick?"]);
 });

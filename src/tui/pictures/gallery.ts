@@ -1,0 +1,266 @@
+// The pictures on the screen: one place a key, each shown in the best way the terminal has. Sends them paced, replaces them in
+// place, frees them when their place goes. What a place looks like as text is `textRows`; React draws that part.
+
+import { asciiRows, blockRows } from "./blocks.ts";
+import type { Capabilities } from "./capabilities.ts";
+import type { FrameStream, Place } from "./frame-stream.ts";
+import { iterm2Picture } from "./iterm2.ts";
+import * as kitty from "./kitty.ts";
+import { type Pacer, Pacer as PacerClass, type PacerOptions } from "./pacer.ts";
+import { palettePng } from "./palette.ts";
+import { type Picture, scale } from "./picture.ts";
+import { sixelPicture } from "./sixel.ts";
+
+export type Box = Readonly<{ columns: number; rows: number }>;
+
+export type GalleryOptions = Readonly<{
+  capabilities: Capabilities;
+  output: FrameStream;
+  /** Told about pictures that the terminal keeps, to free them on leaving. */
+  owns: (id: number) => void;
+  freed: (id: number) => void;
+  bytesPerSecond: number | null;
+}>;
+
+/** What a place is to show. */
+export type Show = Readonly<{
+  frames: readonly Picture[];
+  box: Box;
+  gap_ms: number;
+  /** Where the box lies now; null when it is gone. Only methods that draw over cells ask. */
+  locate: () => Place | null;
+}>;
+
+type Held = {
+  id: number;
+  /** What the terminal has under the id: frames it can replace one by one. */
+  sent: Readonly<{ frames: number; width: number; height: number; box: Box }> | null;
+  /** For methods that draw over cells: the sequence that draws the newest picture. */
+  drawing: string;
+};
+
+const question = "\u001b[5n";
+
+export class Gallery implements Disposable {
+  readonly #o: GalleryOptions;
+  readonly #pacer: Pacer;
+  readonly #places = new Map<string, Held>();
+  // Ids are 24 bits and shared with every program in the terminal: a random start keeps them apart.
+  #nextId = 0x10000 + Math.floor(Math.random() * 0xe00000);
+
+  constructor(options: GalleryOptions) {
+    this.#o = options;
+    const { tmux } = options.capabilities;
+    const timing: Pick<PacerOptions, "now" | "after"> = {
+      now: () => performance.now(),
+      after: (ms, run) => {
+        const timer = setTimeout(run, ms);
+        return () => clearTimeout(timer);
+      },
+    };
+    this.#pacer = new PacerClass({
+      ...timing,
+      write: (bytes) => options.output.writeGraphics(bytes),
+      // tmux would answer by itself and hide how slow the link is: the question goes to the terminal outside.
+      question: tmux ? kitty.throughTmux(question) : question,
+      bytesPerSecond: options.bytesPerSecond,
+    });
+  }
+
+  /** The terminal answered a status question. */
+  acknowledged(): void {
+    this.#pacer.acknowledged();
+  }
+
+  /** Whether a place is drawn as text by React, frame by frame. */
+  get isText(): boolean {
+    return !["kitty-cells", "kitty-place", "iterm2", "sixel"].includes(this.#o.capabilities.method);
+  }
+
+  /** Whether somebody must turn from frame to frame: the terminal does not do it. */
+  get turnsByHand(): boolean {
+    return !this.#o.capabilities.animates && this.#o.capabilities.method !== "none";
+  }
+
+  get bytesSent(): number {
+    return this.#pacer.bytesSent;
+  }
+
+  /** Shows pictures at a place, replacing what it showed. */
+  show(key: string, what: Show): void {
+    const held = this.#hold(key);
+    switch (this.#o.capabilities.method) {
+      case "kitty-cells":
+      case "kitty-place":
+        this.#showKitty(key, held, what);
+        return;
+      case "iterm2":
+      case "sixel":
+        this.#showOver(key, held, what);
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** Calls back when the terminal has taken what was sent before: a turn of frames never outruns the link. */
+  whenTaken(key: string, run: () => void): void {
+    this.#pacer.show(`turn:${key}`, () => {
+      run();
+      return [""];
+    });
+  }
+
+  /** Takes a place's picture away and frees it. */
+  remove(key: string): void {
+    const held = this.#places.get(key);
+    if (held === undefined) return;
+    this.#places.delete(key);
+    this.#pacer.drop(key);
+    this.#o.output.removeOverlay(key);
+    if (held.id === 0) return;
+    this.#o.output.writeGraphics(this.#wrapped(kitty.deletePicture(held.id)));
+    this.#o.freed(held.id);
+  }
+
+  /** Rows of text that stand for a place: the picture itself in characters, placeholders, or reserved blanks. */
+  textRows(key: string, frame: Picture | undefined, box: Box): readonly string[] {
+    const { method } = this.#o.capabilities;
+    switch (method) {
+      case "kitty-cells": {
+        const { id } = this.#hold(key);
+        return Array.from({ length: box.rows }, (_, y) => kitty.placeholderRow(id, y, box.columns));
+      }
+      case "kitty-place":
+      case "iterm2":
+      case "sixel":
+        // Concealed blanks: text that Ink sees change when the box moves, so that no stale pixels stay.
+        return Array.from(
+          { length: box.rows },
+          () => `\u001b[8m${" ".repeat(box.columns)}\u001b[28m`,
+        );
+      case "blocks-24bit":
+      case "blocks-256":
+      case "blocks-16": {
+        const depth = method === "blocks-24bit" ? "24bit" : method === "blocks-256" ? "256" : "16";
+        return frame === undefined ? blank(box) : blockRows(frame, box.columns, box.rows, depth);
+      }
+      case "ascii":
+        return frame === undefined ? blank(box) : asciiRows(frame, box.columns, box.rows);
+      case "none":
+        return [];
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#pacer[Symbol.dispose]();
+    for (const key of [...this.#places.keys()]) this.remove(key);
+  }
+
+  #hold(key: string): Held {
+    let held = this.#places.get(key);
+    if (held === undefined) {
+      const isKitty = this.#o.capabilities.method.startsWith("kitty");
+      held = { id: isKitty ? this.#nextId++ : 0, sent: null, drawing: "" };
+      this.#places.set(key, held);
+      if (held.id !== 0) this.#o.owns(held.id);
+    }
+    return held;
+  }
+
+  #showKitty(key: string, held: Held, what: Show): void {
+    const { frames, box, gap_ms } = what;
+    const first = frames[0];
+    if (first === undefined) return;
+    const cells = this.#o.capabilities.method === "kitty-cells";
+    const shown = this.#o.capabilities.animates ? frames : [first];
+    const now = { frames: shown.length, width: first.width, height: first.height, box };
+    const make = (): string[] => {
+      // Decided when it leaves: what the terminal has by then decides whether frames can be replaced in place.
+      const same = held.sent !== null && sameClip(held.sent, now);
+      const data = same ? replaceAll(held.id, shown) : sendAll(held.id, shown, gap_ms);
+      if (cells && !same) data.push(kitty.placeVirtually(held.id, box.columns, box.rows));
+      held.sent = now;
+      if (!cells) data.push(this.#placeOver(key, held, what));
+      return data.map((sequence) => this.#wrapped(sequence));
+    };
+    if (!cells) this.#overlay(key, held, what);
+    this.#pacer.show(key, make);
+  }
+
+  #placeOver(key: string, held: Held, what: Show): string {
+    held.drawing = kitty.placeHere(held.id, what.box.columns, what.box.rows);
+    return this.#drawApart(key, held.drawing);
+  }
+
+  #showOver(key: string, held: Held, what: Show): void {
+    const first = what.frames[0];
+    if (first === undefined) return;
+    this.#overlay(key, held, what);
+    this.#pacer.show(key, async () => {
+      const { method, cell } = this.#o.capabilities;
+      const { columns, rows } = what.box;
+      // 256 colours cost five times the bytes: only where nobody limits them.
+      const colours = this.#o.bytesPerSecond === null ? 256 : 16;
+      held.drawing =
+        method === "sixel"
+          ? await sixelPicture(first, columns, rows, cell, colours)
+          : iterm2Picture(await palettePng(first, 256), columns, rows);
+      return [this.#drawApart(key, held.drawing)];
+    });
+  }
+
+  /** Keeps a picture drawn when later frames touch its cells. */
+  #overlay(key: string, held: Held, what: Show): void {
+    this.#o.output.addOverlay(key, {
+      locate: what.locate,
+      draw: () => held.drawing,
+      erase: () => (held.id === 0 ? "" : kitty.hidePicture(held.id)),
+    });
+  }
+
+  #drawApart(key: string, drawing: string): string {
+    const place = this.#o.output.drawnApart(key);
+    return place === null
+      ? ""
+      : `\u001b7\u001b[${place.row + 1};${place.column + 1}H${drawing}\u001b8`;
+  }
+
+  #wrapped(sequence: string): string {
+    return this.#o.capabilities.tmux && sequence !== "" ? kitty.throughTmux(sequence) : sequence;
+  }
+}
+
+const blank = (box: Box): string[] =>
+  Array.from({ length: box.rows }, () => " ".repeat(box.columns));
+
+const sendAll = (id: number, frames: readonly Picture[], gap_ms: number): string[] =>
+  frames.flatMap((frame, i) => {
+    const payload = kitty.rawPayload(frame);
+    if (i === 0) return kitty.transmit(id, payload);
+    const sequences = kitty.appendFrame(id, payload, gap_ms);
+    return i === frames.length - 1 ? [...sequences, kitty.animate(id, gap_ms)] : sequences;
+  });
+
+const replaceAll = (id: number, frames: readonly Picture[]): string[] =>
+  frames.flatMap((frame, i) => kitty.replaceFrame(id, i + 1, kitty.rawPayload(frame)));
+
+type Sent = NonNullable<Held["sent"]>;
+const sameClip = (a: Sent, b: Sent): boolean =>
+  a.frames === b.frames &&
+  a.width === b.width &&
+  a.height === b.height &&
+  a.box.columns === b.box.columns &&
+  a.box.rows === b.box.rows;
+
+/** Pictures that terminals scale themselves are sent no larger than this; more bytes show nothing more. */
+export const shrinkForSending = (picture: Picture, side_max: number): Picture => {
+  const side = Math.max(picture.width, picture.height);
+  if (side <= side_max) return picture;
+  const k = side_max / side;
+  return scale(
+    picture,
+    Math.max(1, Math.round(picture.width * k)),
+    Math.max(1, Math.round(picture.height * k)),
+  );
+};
