@@ -69,6 +69,8 @@ export const commandSchema = z.discriminatedUnion("type", [
   command("models", {}),
   /** Downloads a model's missing files; progress comes as `download` messages. */
   command("pull", { model: z.string().min(1).max(200) }),
+  /** Checks every file of a model against its published hash; progress as for `pull`. */
+  command("verifyModel", { model: z.string().min(1).max(200) }),
   command("cancelPull", { model: z.string().min(1).max(200) }),
   /** Stops after the running block; running jobs are checkpointed. */
   command("shutdown", {}),

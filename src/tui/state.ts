@@ -21,7 +21,7 @@ export type Screen = (typeof screens)[number];
 export type Dialog = Readonly<
   | { kind: "cancelJob"; job: string }
   | { kind: "pullModel"; model: string }
-  | { kind: "removeModel"; model: string }
+  | { kind: "recipe"; job: string }
   | { kind: "help" }
 >;
 
@@ -72,6 +72,8 @@ export type State = Readonly<{
   jobs: readonly JobSummary[];
   /** The job that the run screen shows; null for the one that runs. */
   watched: string | null;
+  /** What moves on the run screen: the latents of the newest step, or the video so far. */
+  loop: "latents" | "video";
   /** The row that has the keys in a list screen. */
   selected: Readonly<Record<"jobs" | "models" | "doctor", number>>;
   models: readonly ModelStatus[] | null;
@@ -90,6 +92,7 @@ export type Action = Readonly<
   | { type: "message"; message: Exclude<Message, { type: "reply" }> }
   | { type: "jobs"; jobs: readonly JobSummary[] }
   | { type: "watch"; job: string | null }
+  | { type: "loop" }
   | { type: "select"; list: keyof State["selected"]; row: number }
   | { type: "models"; models: readonly ModelStatus[] }
   | { type: "checks"; checks: readonly Check[] | null }
@@ -124,6 +127,7 @@ export const initialState = (
   },
   jobs: [],
   watched: null,
+  loop: "latents",
   selected: { jobs: 0, models: 0, doctor: 0 },
   models: null,
   downloads: [],
@@ -156,6 +160,8 @@ export const reduce = (state: State, action: Action): State => {
       return { ...state, jobs: action.jobs };
     case "watch":
       return { ...state, watched: action.job, screen: "run", dialog: null };
+    case "loop":
+      return { ...state, loop: state.loop === "latents" ? "video" : "latents" };
     case "select":
       return { ...state, selected: { ...state.selected, [action.list]: Math.max(0, action.row) } };
     case "models":

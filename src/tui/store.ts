@@ -1,6 +1,8 @@
 // The one place that holds the state. React reads it through useStore; everything else dispatches actions.
 
 import { createContext, useContext, useSyncExternalStore } from "react";
+import type { Recipe } from "../engine/job.ts";
+import type { CommandBody } from "../engine/protocol.ts";
 import { type Action, reduce, type State } from "./state.ts";
 
 export class Store {
@@ -31,8 +33,10 @@ export class Store {
 /** What screens may do besides dispatching: everything that reaches outside the program. */
 export type Effects = Readonly<{
   /** Sends a command and shows its failure as a notice; resolves to whether it went well. */
-  command: (body: import("../engine/protocol.ts").CommandBody) => Promise<boolean>;
+  command: (body: CommandBody) => Promise<boolean>;
   start: () => Promise<void>;
+  /** Takes a job's settings to the compose screen. */
+  compose: (recipe: Recipe) => void;
   copy: (text: string) => void;
   redraw: () => void;
   /** Leaves the interface; what is said goes to the terminal afterwards. */

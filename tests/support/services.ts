@@ -7,5 +7,6 @@ export const noServices: EngineServices = {
   doctor: async () => [],
   models: async () => [],
   pull: async () => undefined,
+  verifyModel: async () => undefined,
   cancelPull: () => undefined,
 };

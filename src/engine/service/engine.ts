@@ -35,6 +35,8 @@ export type EngineServices = Readonly<{
   models: () => Promise<ModelStatus[]>;
   /** Resolves when the download has started; what follows is told through `progress`. */
   pull: (model: string, progress: (download: Download) => void) => Promise<void>;
+  verifyModel: (model: string, progress: (download: Download) => void) => Promise<void>;
+  /** Stops a download or a check. */
   cancelPull: (model: string) => void;
 }>;
 
@@ -158,6 +160,9 @@ export class Engine {
         return { models: await this.#o.services.models() };
       case "pull":
         await this.#o.services.pull(command.model, (download) => this.#onDownload(download));
+        return {};
+      case "verifyModel":
+        await this.#o.services.verifyModel(command.model, (download) => this.#onDownload(download));
         return {};
       case "cancelPull":
         this.#o.services.cancelPull(command.model);

@@ -1,0 +1,66 @@
+// The finished sections side by side, in the order of the video, a few small frames each.
+
+import { Box, Text } from "ink";
+import { type ReactElement, useMemo } from "react";
+import type { JobSummary } from "../../engine/protocol.ts";
+import { fitCells, type Picture, splitFrames } from "../pictures/picture.ts";
+import { tone } from "../theme.ts";
+import { PictureView } from "./picture-view.tsx";
+
+export type FilmStripProps = Readonly<{
+  job: JobSummary;
+  columns_max: number;
+  rows_max: number;
+  cell: Readonly<{ width: number; height: number }>;
+}>;
+
+export const FilmStrip = (props: FilmStripProps): ReactElement | null => {
+  const { job, columns_max, rows_max, cell } = props;
+  const { sections, plan } = job.view;
+  const pictures = useMemo(() => {
+    const inOrder = plan?.order === "inverted" ? sections.toReversed() : sections;
+    return inOrder.flatMap(({ thumbnails }) =>
+      thumbnails === null ? [] : splitFrames(thumbnails),
+    );
+  }, [sections, plan?.order]);
+  const first = pictures[0];
+  if (first === undefined) return null;
+  const one = fitCells(first, columns_max, Math.max(1, rows_max - 1), cell);
+  const room = Math.max(1, Math.floor(columns_max / one.columns));
+  const strip = sideBySide(spread(pictures, room));
+  const box = {
+    columns: Math.min(columns_max, one.columns * Math.min(room, pictures.length)),
+    rows: one.rows,
+  };
+  return (
+    <Box flexDirection="column" marginTop={1}>
+      <PictureView name="strip" frames={[strip]} columns={box.columns} rows={box.rows} />
+      <Text {...tone("dim")}>finished so far, in the order of the video</Text>
+    </Box>
+  );
+};
+
+/** At most `count` of them, evenly spread, first and last included. */
+export const spread = <T,>(items: readonly T[], count: number): readonly T[] => {
+  if (items.length <= count) return items;
+  if (count === 1) return items.slice(0, 1);
+  return Array.from(
+    { length: count },
+    (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))] as T,
+  );
+};
+
+/** Pictures of one size as a single wide one. */
+export const sideBySide = (pictures: readonly Picture[]): Picture => {
+  const first = pictures[0];
+  if (first === undefined) throw new Error("a strip of no pictures");
+  const { width, height } = first;
+  const rgb = new Uint8Array(width * pictures.length * height * 3);
+  for (const [i, picture] of pictures.entries()) {
+    for (let y = 0; y < height; y++) {
+      const row = picture.rgb.subarray(y * width * 3, (y + 1) * width * 3);
+      rgb.set(row, (y * width * pictures.length + i * width) * 3);
+    }
+  }
+  return { width: width * pictures.length, height, rgb };
+};
