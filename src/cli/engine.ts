@@ -10,6 +10,7 @@ import { JobStore } from "../engine/service/job-store.ts";
 import { openLog } from "../engine/service/log.ts";
 import { startRunnerProcess } from "../engine/service/runner-process.ts";
 import { serve, takeEngineLock } from "../engine/service/server.ts";
+import { realServices } from "../engine/service/services.ts";
 import { number, parseFlags } from "./flags.ts";
 
 const flags = {
@@ -40,6 +41,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
   const over = Promise.withResolvers<void>();
   const engine = new Engine({
     store,
+    services: realServices(),
     startRunner: startRunnerProcess,
     log,
     version,

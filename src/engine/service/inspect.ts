@@ -10,7 +10,6 @@ import { readPicture } from "../media/picture.ts";
 import type { Picture } from "../picture.ts";
 import { type ModelFacts, readFacts } from "../plan/facts.ts";
 import { planJob } from "../plan/plan.ts";
-import { measuredRate } from "../plan/rates.ts";
 import type { Inspection } from "../protocol.ts";
 import { resize } from "../resize.ts";
 import { PromptTokenizer } from "../text/prompt.ts";
@@ -43,7 +42,7 @@ export class Inspector {
               textTokens: tokens === null ? null : tokens.llama.used,
               isCpu: recipe.backend === "cpu" || recipe.backend === "emulated",
               deviceBytes: recipe.vramBytes,
-              rate: measuredRate(recipe),
+              rate: null,
             }),
           );
     return {
