@@ -2,7 +2,7 @@
 
 import type { Plan } from "../engine/events.ts";
 import { printable } from "../engine/printable.ts";
-import { count, length, size, span } from "./words.ts";
+import { count, length, size, span } from "../engine/words.ts";
 
 export const planTable = (plan: Plan): readonly string[] => [
   `Length    ${Number(plan.askedSeconds.toFixed(2))} s asked: ${made(plan)}`,

@@ -4,7 +4,7 @@
 import type { JobEvent, PhaseName, Plan } from "../engine/events.ts";
 import type { JobView } from "../engine/job-view.ts";
 import { printable } from "../engine/printable.ts";
-import { count, length, size, span } from "./words.ts";
+import { count, length, size, span } from "../engine/words.ts";
 
 /** One event as a line, or nothing for events that only a live view needs. */
 export const eventLine = (event: JobEvent, view: JobView): string | undefined => {

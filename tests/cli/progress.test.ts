@@ -3,9 +3,9 @@
 import { expect, test } from "bun:test";
 import { LiveBlock } from "../../src/cli/live-block.ts";
 import { eventLine, fit, planLines, progressBlock } from "../../src/cli/progress.ts";
-import { size, span } from "../../src/cli/words.ts";
 import type { JobEvent, Plan } from "../../src/engine/events.ts";
 import { emptyView, type JobView, reduceView } from "../../src/engine/job-view.ts";
+import { size, span } from "../../src/engine/words.ts";
 
 const plan: Plan = {
   askedSeconds: 5,

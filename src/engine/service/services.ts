@@ -1,8 +1,8 @@
 // What the engine answers besides running jobs, put together for the real process. Tests bring their own.
 
-import { checks } from "../../cli/doctor-checks.ts";
 import { knownModels } from "../config/known-models.ts";
 import { resolveModel } from "../config/model-folder.ts";
+import { checks } from "../doctor-checks.ts";
 import { Failure, reportOf } from "../failure.ts";
 import type { Check, ModelStatus } from "../protocol.ts";
 import type { EngineServices } from "./engine.ts";

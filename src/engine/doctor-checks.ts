@@ -1,17 +1,15 @@
-// What doctor looks at. Each check reads, never writes, and answers in one sentence.
+// What doctor looks at on a machine. Each check reads, never writes, and answers in one sentence.
 
 import { existsSync, readdirSync, readFileSync, statfsSync } from "node:fs";
 import { cpus, freemem, totalmem } from "node:os";
 import { dirname, join } from "node:path";
-import { hubCache } from "../engine/config/cache.ts";
-import { knownModels } from "../engine/config/known-models.ts";
-import { resolveModel } from "../engine/config/model-folder.ts";
-import { reportOf } from "../engine/failure.ts";
-import { findFfmpeg } from "../engine/media/ffmpeg.ts";
-import { stateDir } from "../engine/paths.ts";
-import { printable } from "../engine/printable.ts";
-import { capabilitiesFrom } from "../tui/pictures/capabilities.ts";
-import { surroundings } from "../tui/pictures/detect.ts";
+import { hubCache } from "./config/cache.ts";
+import { knownModels } from "./config/known-models.ts";
+import { resolveModel } from "./config/model-folder.ts";
+import { reportOf } from "./failure.ts";
+import { findFfmpeg } from "./media/ffmpeg.ts";
+import { stateDir } from "./paths.ts";
+import { printable } from "./printable.ts";
 import { size } from "./words.ts";
 
 export type Check = Readonly<{
@@ -24,7 +22,7 @@ export type Check = Readonly<{
   code: number;
 }>;
 
-const ok = (name: string, text: string): Check => ({ name, state: "ok", text, code: 0 });
+export const ok = (name: string, text: string): Check => ({ name, state: "ok", text, code: 0 });
 const note = (name: string, text: string, advice?: string): Check => ({
   name,
   state: "note",
@@ -144,17 +142,6 @@ const encoder = async (): Promise<Check> => {
   }
 };
 
-const terminal = async (): Promise<Check> => {
-  const { isTTY, columns = 80, rows = 24 } = process.stdout;
-  if (!isTTY) return ok("terminal", "None: one line an event.");
-  const around = surroundings(process.env, { columns, rows });
-  const { method } = capabilitiesFrom("", "", around);
-  return ok(
-    "terminal",
-    `${printable(around.term, 60)}, ${columns}×${rows}, pictures at least as ${method}.`,
-  );
-};
-
 const models = async (): Promise<Check> => {
   const there: string[] = [];
   const absent: string[] = [];
@@ -180,5 +167,4 @@ export const checks: readonly (() => Promise<Check>)[] = [
   encoder,
   disk,
   models,
-  terminal,
 ];
