@@ -17,7 +17,7 @@ export interface Breath {
 
 export type Breathe = (breath: Breath) => Promise<void> | void;
 
-export const holdBreath: Breathe = () => {};
+export const holdBreath: Breathe = () => undefined;
 
 /** Receives intermediates by name; the tensor is borrowed for the duration of the call. */
 export type Tap = (name: string, tensor: Tensor) => void;

@@ -8,9 +8,9 @@ import { Failure } from "../failure.ts";
 import { type Breathe, holdBreath, type Tap } from "./breathe.ts";
 import {
   affineNorm,
+  type EncoderKind,
   encoderLayer,
   encoderLayerGroup,
-  type EncoderKind,
   normShapes,
 } from "./encoder-layer.ts";
 import { checkGroups, type Lender, type WeightGroup, type Weights } from "./lender.ts";
@@ -58,7 +58,11 @@ export class Clip {
     using scratch = ops.scope();
     const normed = affineNorm(w, "final_layer_norm", h, this.config.normEps);
     tap?.("last_hidden_state", normed);
-    return normed.rows(row, row + 1).reshape([this.config.dim]).contiguous().keep();
+    return normed
+      .rows(row, row + 1)
+      .reshape([this.config.dim])
+      .contiguous()
+      .keep();
   }
 
   async #embed(ids: readonly number[]): Promise<Tensor> {

@@ -114,8 +114,9 @@ class Loan implements LentWeights {
     return tensor;
   }
 
-  /** Residents stay where they are. */
-  [Symbol.dispose](): void {}
+  [Symbol.dispose](): void {
+    // Residents stay where they are.
+  }
 }
 
 /** Checks every tensor of a network at once, so that a wrong folder fails before computing. */

@@ -6,7 +6,13 @@ import { Tensor } from "../../ffi/tensor.ts";
 import type { FloatDtype } from "../../ffi/types.ts";
 import type { LlamaConfig } from "../config/encoders.ts";
 import { type Breathe, holdBreath, type Tap } from "./breathe.ts";
-import { checkGroups, type Lender, type LentWeights, type WeightGroup, type Weights } from "./lender.ts";
+import {
+  checkGroups,
+  type Lender,
+  type LentWeights,
+  type WeightGroup,
+  type Weights,
+} from "./lender.ts";
 import { halvesTable } from "./rope-table.ts";
 
 /** Layers at the end that do not count. */

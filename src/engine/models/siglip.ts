@@ -7,9 +7,9 @@ import type { SiglipConfig } from "../config/encoders.ts";
 import { type Breathe, holdBreath, type Tap } from "./breathe.ts";
 import {
   affineNorm,
+  type EncoderKind,
   encoderLayer,
   encoderLayerGroup,
-  type EncoderKind,
   normShapes,
 } from "./encoder-layer.ts";
 import { checkGroups, type Lender, type WeightGroup, type Weights } from "./lender.ts";

@@ -3,8 +3,8 @@
 
 import * as ops from "../../ffi/ops.ts";
 import { Tensor } from "../../ffi/tensor.ts";
-import { roundTo } from "./rounding.ts";
 import type { FloatDtype } from "../../ffi/types.ts";
+import { roundTo } from "./rounding.ts";
 
 const polynomial = [733.226126, -401.131952, 67.5869174, -3.149878, 0.0961237896] as const;
 
@@ -24,14 +24,12 @@ export class TeaCacheClock {
     this.threshold = threshold;
   }
 
-  /** The first and the last step compute whatever changed. */
-  get isForced(): boolean {
-    return this.#step === 0 || this.#step === this.steps - 1;
-  }
-
-  /** Takes the next step's relative change; `accumulated` is the sum that met the threshold. */
+  /**
+   * Takes the next step's relative change; `accumulated` is the sum that met the threshold. The first
+   * and the last step compute whatever changed.
+   */
   advance(delta: number): { compute: boolean; accumulated: number } {
-    const forced = this.isForced;
+    const forced = this.#step === 0 || this.#step === this.steps - 1;
     this.#step = (this.#step + 1) % this.steps;
     if (forced) {
       this.#accumulated = 0;
@@ -47,7 +45,7 @@ export class TeaCacheClock {
 export interface TeaCacheDecision {
   readonly compute: boolean;
   readonly accumulated: number;
-  /** Relative change of the modulated input; 0 on a forced step. */
+  /** Relative change of the modulated input; 0 on the first step, and without effect on the last. */
   readonly delta: number;
 }
 
@@ -65,13 +63,12 @@ export class TeaCache implements Disposable {
   /** Compares with the previous step's input, remembers this one, and decides. */
   decide(modulated: Tensor): TeaCacheDecision {
     const dtype = modulated.dtype as FloatDtype;
-    const forced = this.#clock.isForced;
     let delta = 0;
     if (this.#previous === undefined) {
       this.#previous = modulated.contiguous();
     } else {
       const { diff, base } = ops.teacache(modulated, this.#previous);
-      if (!forced) delta = roundTo(roundTo(diff, dtype) / roundTo(base, dtype), dtype);
+      delta = roundTo(roundTo(diff, dtype) / roundTo(base, dtype), dtype);
     }
     const { compute, accumulated } = this.#clock.advance(delta);
     return { compute, accumulated, delta };

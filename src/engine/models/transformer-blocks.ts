@@ -110,7 +110,8 @@ export const singleBlock = (
 /** Velocity patches of the noise rows, f32 [noise rows, C·p·p]. Head order is scale, then shift. */
 export const outputHead = (w: LentWeights, rows: Tensor, modulation: Modulation): Tensor => {
   const [scale, shift] = modulation;
-  if (scale === undefined || shift === undefined) throw new Error("head modulation is scale, shift");
+  if (scale === undefined || shift === undefined)
+    throw new Error("head modulation is scale, shift");
   using y = ops.adaln(rows, shift, scale, { eps });
   return linear(w, "proj_out", y, { outDtype: "f32" });
 };

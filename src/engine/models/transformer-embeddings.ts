@@ -25,10 +25,10 @@ export const sinusoids = (scalars: readonly number[]): Float32Array => {
   return rows;
 };
 
-/** Lin₂(silu(Lin₁(x))) with the weights `name.linear_1` and `name.linear_2`. */
-const mlp2 = (w: LentWeights, name: string, x: Tensor, residual?: Tensor): Tensor => {
+/** Lin₂(silu(Lin₁(x))) of rows, with the weights `name.linear_1` and `name.linear_2`. */
+export const embedVectors = (w: LentWeights, name: string, x: Tensor): Tensor => {
   using inner = linear(w, `${name}.linear_1`, x, { act: "silu" });
-  return linear(w, `${name}.linear_2`, inner, residual === undefined ? {} : { residual });
+  return linear(w, `${name}.linear_2`, inner);
 };
 
 /** The embedding of each scalar, [n, D]. */
@@ -39,7 +39,7 @@ export const embedScalars = (
   dtype: FloatDtype,
 ): Tensor => {
   using waves = Tensor.from(sinusoids(scalars), [scalars.length, sinusoidWidth], dtype);
-  return mlp2(w, name, waves);
+  return embedVectors(w, name, waves);
 };
 
 export interface TimeText {
@@ -60,7 +60,7 @@ export const timeText = (w: LentWeights, name: string, input: TimeText): Tensor 
     const g = embedScalars(w, `${name}guidance_embedder`, [guidance], dtype);
     c = ops.add(c, vector(g));
   }
-  const pooled = mlp2(w, `${name}text_embedder`, text.reshape([1, text.dims[0] ?? 0]));
+  const pooled = embedVectors(w, `${name}text_embedder`, text.reshape([1, text.dims[0] ?? 0]));
   return ops.add(c, vector(pooled)).keep();
 };
 

@@ -53,7 +53,11 @@ const refinerBlock = (
   const [n = 0, dim = 0] = x.dims;
   const split = (t: Tensor): Tensor => t.reshape([n, heads, headDim]);
   const norm = (which: string): Tensor =>
-    ops.layerNorm(x, { weight: w.get(`${at}${which}.weight`), bias: w.get(`${at}${which}.bias`), eps });
+    ops.layerNorm(x, {
+      weight: w.get(`${at}${which}.weight`),
+      bias: w.get(`${at}${which}.bias`),
+      eps,
+    });
   const gates = vector(linear(w, `${at}norm_out.linear`, condition));
 
   const a = norm("norm1");

@@ -129,6 +129,7 @@ export class TransformerSection implements Disposable {
     const imageRows = rows(this.#history) + this.#noiseRows;
     using w = await lender.lend(groups.patches);
     const z = Tensor.empty([imageRows + rows(text), config.dim], dtype);
+    const stream = new JoinedStream(z, imageRows, this.#noiseRows, this.#rope);
     using scratch = ops.scope();
     const p = config.patch;
     const whole = cropped(latents, this.#patchRows * p, this.#patchColumns * p);
@@ -139,7 +140,7 @@ export class TransformerSection implements Disposable {
       ops.copy(z.rows(at, end), part);
       at = end;
     }
-    return new JoinedStream(z, imageRows, this.#noiseRows, this.#rope);
+    return stream;
   }
 
   async #blocks(
@@ -195,9 +196,7 @@ export class TransformerSection implements Disposable {
   #modulation(matrix: Tensor, step: number, parts: number): Modulation {
     const { dim } = this.#job.model.config;
     const start = step * parts * dim;
-    return Array.from({ length: parts }, (_, part) =>
-      matrix.view(start + part * dim, [dim], [1]),
-    );
+    return Array.from({ length: parts }, (_, part) => matrix.view(start + part * dim, [dim], [1]));
   }
 
   #ropeRows(): Tensor {
@@ -259,7 +258,8 @@ const tapStreams = (tap: Tap | undefined, name: string, { z, imageRows }: Stream
 };
 
 const headNorm = (x: Tensor, [scale, shift]: Modulation): Tensor => {
-  if (scale === undefined || shift === undefined) throw new Error("head modulation is scale, shift");
+  if (scale === undefined || shift === undefined)
+    throw new Error("head modulation is scale, shift");
   return ops.adaln(x, shift, scale, { eps });
 };
 

@@ -2,7 +2,7 @@
 // schedule is computed once a job, what depends on the history once a section; a step is the rest.
 
 import * as ops from "../../ffi/ops.ts";
-import { Tensor } from "../../ffi/tensor.ts";
+import type { Tensor } from "../../ffi/tensor.ts";
 import type { FloatDtype } from "../../ffi/types.ts";
 import type { TransformerConfig } from "../config/transformer.ts";
 import { Failure } from "../failure.ts";
@@ -155,7 +155,13 @@ export class TransformerJob implements Disposable {
 
   [Symbol.dispose](): void {
     const pairs = this.double.flatMap(({ image, text }) => [image, text]);
-    for (const tensor of [...pairs, ...this.single, ...this.#heads, ...this.#text, ...this.#image]) {
+    for (const tensor of [
+      ...pairs,
+      ...this.single,
+      ...this.#heads,
+      ...this.#text,
+      ...this.#image,
+    ]) {
       tensor[Symbol.dispose]();
     }
     this.double.length = this.single.length = 0;

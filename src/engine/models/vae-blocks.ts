@@ -20,11 +20,8 @@ export interface CoderContext {
 }
 
 /** Convolutions are re-laid once; those of size 1 are matrices. Used as the lender's `prepare`. */
-export const packConv = (
-  _name: string,
-  stored: Tensor,
-  dtype: FloatDtype,
-): Tensor | undefined => (stored.dims.length === 5 ? ops.conv3dPack(stored, dtype) : undefined);
+export const packConv = (_name: string, stored: Tensor, dtype: FloatDtype): Tensor | undefined =>
+  stored.dims.length === 5 ? ops.conv3dPack(stored, dtype) : undefined;
 
 /** Moments [T, h, w, 2·latent] of pixels [F, H, W, 3]. */
 export const encodeTile = async (ctx: CoderContext, pixels: Tensor): Promise<Tensor> => {

@@ -112,7 +112,10 @@ export const blendInto = (before: Tensor, tile: Tensor, axis: number, extent: nu
   const from = before.dims[axis] ?? 0;
   const b = Math.min(extent, from, tile.dims[axis] ?? 0);
   if (b <= 0) return;
-  const ramp = Tensor.from(Float32Array.from({ length: b }, (_, k) => k / b), [b]);
+  const ramp = Tensor.from(
+    Float32Array.from({ length: b }, (_, k) => k / b),
+    [b],
+  );
   const head = tile.slice(axis, 0, b);
   ops.blend(before.slice(axis, from - b, from), head, ramp, axis, { out: head });
 };

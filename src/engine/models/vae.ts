@@ -70,7 +70,10 @@ export class Vae {
   /** Fails on the first missing or misshapen tensor. */
   static check(config: VaeConfig, weights: Weights): void {
     const plans = [encoderPlan(config), decoderPlan(config)];
-    checkGroups(weights, plans.map((plan) => coderGroup(plan, config.latentChannels)));
+    checkGroups(
+      weights,
+      plans.map((plan) => coderGroup(plan, config.latentChannels)),
+    );
   }
 
   /** Encodes pixels [F, H, W, 3] in −1..1, F = 4k+1. */
@@ -177,7 +180,8 @@ const inSpace = async (
       if (up !== undefined) blendInto(up, tile, 1, plan.blendRows);
       const left = row.at(c - 1);
       if (left !== undefined) blendInto(left, tile, 2, plan.blendColumns);
-      const picture = canvas.at(0) ?? canvas.add(Tensor.empty([t, rows, columns, channels], tile.dtype));
+      const picture =
+        canvas.at(0) ?? canvas.add(Tensor.empty([t, rows, columns, channels], tile.dtype));
       const top = r * plan.keepRows;
       const start = c * plan.keepColumns;
       const high = Math.min(plan.keepRows, h, rows - top);
@@ -221,6 +225,22 @@ const remembered = async (
   const tile = await make();
   memo.remember(key, tile);
   return tile;
+};
+
+/** Parts [f, H, W, C] as one clip. */
+export const joinFrames = (parts: readonly Tensor[]): Tensor => {
+  using scratch = ops.scope();
+  const [first] = parts;
+  if (first === undefined) throw new Error("a clip has at least one part");
+  const frames = parts.reduce((sum, part) => sum + (part.dims[0] ?? 0), 0);
+  const clip = Tensor.empty([frames, ...first.dims.slice(1)], first.dtype);
+  let at = 0;
+  for (const part of parts) {
+    const end = at + (part.dims[0] ?? 0);
+    ops.copy(clip.slice(0, at, end), part);
+    at = end;
+  }
+  return clip.keep();
 };
 
 const logvar_min = -30;

@@ -1,0 +1,34 @@
+import { expect, test } from "bun:test";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { LoadOptions } from "../../../src/engine/models/load.ts";
+import { allDtypes } from "../../../src/engine/verify/runner.ts";
+import { openCase, verifyCase } from "../../../src/engine/verify/verify.ts";
+import { openLibrary } from "../../../src/ffi/library.ts";
+import { tensorMapper } from "../../../src/ffi/mapped-file.ts";
+import type { FloatDtype } from "../../../src/ffi/types.ts";
+import { goldenFolder } from "../../support/golden.ts";
+
+openLibrary({ backend: "cpu", threads: 2 });
+
+const load = (dtype: FloatDtype): LoadOptions => ({ dtype, mapper: tensorMapper, upload: false });
+
+const folders = readdirSync(goldenFolder)
+  .map((name) => join(goldenFolder, name))
+  .filter((path) => statSync(path).isDirectory());
+
+test.each(folders)("every tensor of %s is within its limit", async (folder) => {
+  const { checks } = await verifyCase(openCase(folder), allDtypes, load);
+
+  expect(checks.filter(({ pass }) => !pass)).toEqual([]);
+  expect(checks.length).toBeGreaterThan(0);
+});
+
+test("every case that names a final output has it compared", async () => {
+  const finals = folders.map((folder) => openCase(folder)).filter((of) => of.file.final);
+
+  for (const of of finals) {
+    const { checks } = await verifyCase(of, ["f32"], load);
+    expect(`${of.name} ${checks.some(({ final }) => final)}`).toBe(`${of.name} true`);
+  }
+});
