@@ -100,3 +100,23 @@ export const playableFile = (view: JobView): string | null =>
   view.cancelled?.kept ??
   view.files.findLast((f) => f.kind === "video" || f.kind === "partial")?.path ??
   null;
+
+/** The events that make a view again, for who only knows events: `reduceView` over them gives the view back. */
+export const eventsOf = (view: JobView): JobEvent[] => {
+  const { started, plan, phase, step, heartbeat, preview, memory } = view;
+  const ends = [view.finished, view.failed, view.cancelled];
+  const all: (JobEvent | null)[] = [
+    started,
+    plan === null ? null : { type: "planned", plan },
+    ...view.warnings,
+    ...view.files,
+    ...view.sections,
+    phase === null ? null : { type: "phase", name: phase.name, section: phase.section },
+    heartbeat,
+    step,
+    memory,
+    preview,
+    ...ends,
+  ];
+  return all.filter((event): event is JobEvent => event !== null);
+};

@@ -48,7 +48,12 @@ const jobId = z.string().min(1).max(64);
 
 export const commandSchema = z.discriminatedUnion("type", [
   command("hello", { client: z.string().max(64), version: z.string().max(64) }),
-  command("submit", { recipe: recipeSchema, front: z.boolean() }),
+  command("submit", {
+    recipe: recipeSchema,
+    front: z.boolean(),
+    /** The submitter's variables that count for the job. */
+    environment: z.record(z.string().max(200), z.string().max(32_768)),
+  }),
   command("cancel", { job: jobId }),
   /** Puts a queued job before another one, or last. */
   command("reorder", { job: jobId, before: jobId.nullable() }),

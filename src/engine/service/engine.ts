@@ -16,6 +16,7 @@ import type {
   ModelStatus,
 } from "../protocol.ts";
 import { protocolVersion } from "../protocol.ts";
+import { type JobEnvironment, sameEnvironment } from "./environment.ts";
 import type { JobStore } from "./job-store.ts";
 import type { Log } from "./log.ts";
 import type { Runner, RunnerDeath, StartRunner } from "./runner-process.ts";
@@ -68,6 +69,7 @@ export class Engine {
   readonly #watchers = new Map<Watcher, Subscription | null>();
   readonly info: EngineInfo;
   #runner: Runner | null = null;
+  #environment: JobEnvironment = {};
   #running: Running | null = null;
   #idleTimer: ReturnType<typeof setTimeout> | null = null;
   #silenceTimer: ReturnType<typeof setInterval> | null = null;
@@ -114,7 +116,12 @@ export class Engine {
         return { engine: this.info };
       case "submit": {
         this.#refuseWhenClosing();
-        const job = this.#o.store.add(command.recipe, command.front, Date.now());
+        const job = this.#o.store.add(
+          command.recipe,
+          command.environment,
+          command.front,
+          Date.now(),
+        );
         this.#announce(job.id);
         queueMicrotask(() => this.#settle());
         return { job };
@@ -140,7 +147,9 @@ export class Engine {
         return { job: this.summary(command.job) };
       case "retry": {
         this.#refuseWhenClosing();
-        const job = this.#o.store.add(this.summary(command.job).recipe, false, Date.now());
+        const { recipe } = this.summary(command.job);
+        const environment = this.#o.store.environmentOf(command.job);
+        const job = this.#o.store.add(recipe, environment, false, Date.now());
         this.#announce(job.id);
         queueMicrotask(() => this.#settle());
         return { job };
@@ -254,11 +263,7 @@ export class Engine {
     }
     if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
     this.#idleTimer = null;
-    this.#runner ??= this.#o.startRunner({
-      event: (job, event) => this.#onEvent(job, event),
-      idle: (job) => this.#onIdle(job),
-      died: (death) => this.#onDeath(death),
-    });
+    const runner = this.#runnerFor(this.#o.store.environmentOf(next.id));
     const resume = next.startedAt !== null;
     const view = resume
       ? { ...next.view, failed: null, cancelled: null, finished: null }
@@ -267,8 +272,28 @@ export class Engine {
     this.#o.store.setState(next.id, "running", Date.now());
     this.#o.log.write("info", "job started", { job: next.id, resume });
     this.#announce(next.id);
-    this.#runner.send({ type: "run", job: next.id, recipe: next.recipe, resume });
+    runner.send({ type: "run", job: next.id, recipe: next.recipe, resume });
     this.#silenceTimer ??= setInterval(() => this.#watchSilence(), 1000);
+  }
+
+  /** The warm process where it was started with the same variables, else a new one. */
+  #runnerFor(environment: JobEnvironment): Runner {
+    if (this.#runner !== null && sameEnvironment(this.#environment, environment)) {
+      return this.#runner;
+    }
+    this.#runner?.send({ type: "exit" });
+    this.#environment = environment;
+    const handlers = {
+      event: (job: string, event: JobEvent): void => this.#onEvent(job, event),
+      idle: (job: string): void => this.#onIdle(job),
+      died: (death: RunnerDeath): void => {
+        // An older process that ends after its successor started concerns no job.
+        if (this.#runner === runner) this.#onDeath(death);
+      },
+    };
+    const runner = this.#o.startRunner(handlers, environment);
+    this.#runner = runner;
+    return runner;
   }
 
   #waitIdle(): void {

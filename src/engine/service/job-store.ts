@@ -8,6 +8,7 @@ import { z } from "zod";
 import { type Recipe, recipeSchema } from "../job.ts";
 import { emptyView, type JobView, jobViewSchema } from "../job-view.ts";
 import { type JobState, type JobSummary, jobStates } from "../protocol.ts";
+import type { JobEnvironment } from "./environment.ts";
 
 const schemaVersion = 1;
 
@@ -21,6 +22,9 @@ const rowSchema = z.object({
   recipe: z.string(),
   view: z.string(),
 });
+
+const environmentRow = z.object({ environment: z.string() });
+const environmentSchema = z.record(z.string(), z.string());
 
 const columns = "id, state, place, created_at, started_at, ended_at, recipe, view";
 
@@ -43,7 +47,7 @@ export class JobStore implements Disposable {
     this.#db.run(`CREATE TABLE IF NOT EXISTS jobs (
       id TEXT PRIMARY KEY, state TEXT NOT NULL, place REAL,
       created_at REAL NOT NULL, started_at REAL, ended_at REAL,
-      recipe TEXT NOT NULL, view TEXT NOT NULL
+      recipe TEXT NOT NULL, view TEXT NOT NULL, environment TEXT NOT NULL
     ) STRICT`);
     this.#db.run("CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, place)");
     this.#db.run(`PRAGMA user_version = ${schemaVersion}`);
@@ -54,15 +58,21 @@ export class JobStore implements Disposable {
   }
 
   /** Adds a queued job, last or first in the queue. */
-  add(recipe: Recipe, front: boolean, now: number): JobSummary {
+  add(recipe: Recipe, environment: JobEnvironment, front: boolean, now: number): JobSummary {
     const id = this.#freeId(now);
     const edge = front ? "MIN(place) - 1" : "MAX(place) + 1";
     this.#db
       .query(
-        `INSERT INTO jobs (${columns}) VALUES ($id, 'queued',
-         (SELECT COALESCE(${edge}, 0) FROM jobs WHERE state = 'queued'), $now, NULL, NULL, $recipe, $view)`,
+        `INSERT INTO jobs (${columns}, environment) VALUES ($id, 'queued',
+         (SELECT COALESCE(${edge}, 0) FROM jobs WHERE state = 'queued'), $now, NULL, NULL, $recipe, $view, $environment)`,
       )
-      .run({ id, now, recipe: JSON.stringify(recipe), view: JSON.stringify(emptyView) });
+      .run({
+        id,
+        now,
+        recipe: JSON.stringify(recipe),
+        view: JSON.stringify(emptyView),
+        environment: JSON.stringify(environment),
+      });
     return this.require(id);
   }
 
@@ -75,6 +85,13 @@ export class JobStore implements Disposable {
     const job = this.get(id);
     if (job === null) throw new Error(`job ${id} is not in the store`);
     return job;
+  }
+
+  /** The variables a job was submitted with. */
+  environmentOf(id: string): JobEnvironment {
+    const row = this.#db.query("SELECT environment FROM jobs WHERE id = $id").get({ id });
+    const { environment } = environmentRow.parse(row);
+    return environmentSchema.parse(JSON.parse(environment));
   }
 
   /** What runs and what waits, in that order, then the newest of the rest. */

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { JobEvent } from "../events.ts";
 import type { FailureId } from "../failure.ts";
+import { callerEnvironment, type JobEnvironment } from "./environment.ts";
 import type { FromRunner, ToRunner } from "./runner-messages.ts";
 
 /** Why the process is no more. */
@@ -24,9 +25,9 @@ export type Runner = Readonly<{
   pid: number;
 }>;
 
-export type StartRunner = (handlers: RunnerHandlers) => Runner;
+export type StartRunner = (handlers: RunnerHandlers, environment: JobEnvironment) => Runner;
 
-export const startRunnerProcess: StartRunner = (handlers) => {
+export const startRunnerProcess: StartRunner = (handlers, environment) => {
   const before = oomKills();
   let peakBytes = 0;
   let asked = false;
@@ -34,6 +35,7 @@ export const startRunnerProcess: StartRunner = (handlers) => {
     [process.execPath, fileURLToPath(new URL("runner.ts", import.meta.url))],
     {
       stdin: "ignore",
+      env: { ...withoutOurs(process.env), ...environment },
       // What a library prints must not reach a client; the engine's own streams are its log.
       stdout: "inherit",
       stderr: "inherit",
@@ -63,6 +65,16 @@ export const startRunnerProcess: StartRunner = (handlers) => {
       child.kill("SIGKILL");
     },
   };
+};
+
+/** The engine's own variables less those that a job brings itself: unset there must mean unset here. */
+const withoutOurs = (env: Readonly<Record<string, string | undefined>>): Record<string, string> => {
+  const ours = callerEnvironment(env);
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined && !(entry[0] in ours),
+    ),
+  );
 };
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;

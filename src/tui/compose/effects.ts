@@ -4,6 +4,7 @@
 import { homedir } from "node:os";
 import { Failure } from "../../engine/failure.ts";
 import { listPresets } from "../../engine/presets.ts";
+import { callerEnvironment } from "../../engine/service/environment.ts";
 import type { EngineLink } from "../engine-link.ts";
 import type { State } from "../state.ts";
 import type { Store } from "../store.ts";
@@ -78,7 +79,8 @@ export const startJob = async (store: Store, link: EngineLink): Promise<void> =>
     return;
   }
   try {
-    const { job } = await link.request({ type: "submit", recipe, front: false });
+    const environment = callerEnvironment(process.env);
+    const { job } = await link.request({ type: "submit", recipe, front: false, environment });
     store.dispatch({ type: "watch", job: job?.id ?? null });
   } catch (error) {
     link.complain(error);

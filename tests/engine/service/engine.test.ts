@@ -17,6 +17,7 @@ const engineUnderTest = (keepAliveMs = 60_000) => {
   const store = new JobStore(":memory:");
   const sent: ToRunner[] = [];
   const runners: RunnerHandlers[] = [];
+  const environments: unknown[] = [];
   const idle = Promise.withResolvers<void>();
   const engine = new Engine({
     store,
@@ -26,8 +27,9 @@ const engineUnderTest = (keepAliveMs = 60_000) => {
     keepAliveMs,
     silenceMs: 60_000,
     onIdle: idle.resolve,
-    startRunner: (handlers) => {
+    startRunner: (handlers, environment) => {
       runners.push(handlers);
+      environments.push(environment);
       return { pid: 1, send: (message) => sent.push(message), kill: () => undefined };
     },
   });
@@ -37,7 +39,7 @@ const engineUnderTest = (keepAliveMs = 60_000) => {
   let id = 0;
   const command = (body: CommandBody) => engine.handle(watcher, { v: 1, id: id++, ...body });
   const submit = async (front = false): Promise<string> => {
-    const { job } = await command({ type: "submit", recipe, front });
+    const { job } = await command({ type: "submit", recipe, front, environment: {} });
     return job?.id ?? "";
   };
   const runner = (): RunnerHandlers => {
@@ -45,7 +47,19 @@ const engineUnderTest = (keepAliveMs = 60_000) => {
     if (last === undefined) throw new Error("no computing process was started");
     return last;
   };
-  return { engine, store, sent, runners, messages, watcher, command, submit, runner, idle };
+  return {
+    engine,
+    store,
+    sent,
+    runners,
+    environments,
+    messages,
+    watcher,
+    command,
+    submit,
+    runner,
+    idle,
+  };
 };
 
 const finished: JobEvent = {
@@ -202,4 +216,35 @@ test("an engine with nothing to do and nobody watching ends after its keep-alive
 
   engine.detach(watcher);
   await idle.promise;
+});
+
+test("a job gets the variables it was submitted with, a warm process only serves its own kind", async () => {
+  const { command, runner, runners, environments } = engineUnderTest();
+  const { job: a } = await command({
+    type: "submit",
+    recipe,
+    front: false,
+    environment: { A: "1" },
+  });
+  const { job: b } = await command({
+    type: "submit",
+    recipe,
+    front: false,
+    environment: { A: "1" },
+  });
+  const { job: c } = await command({
+    type: "submit",
+    recipe,
+    front: false,
+    environment: { A: "2" },
+  });
+
+  for (const job of [a, b]) {
+    runner().event(job?.id ?? "", finished);
+    runner().idle(job?.id ?? "");
+  }
+
+  expect(runners.length).toBe(2);
+  expect(environments).toEqual([{ A: "1" }, { A: "2" }]);
+  expect(c?.state).toBe("queued");
 });

@@ -114,7 +114,7 @@ test("a submitted job is announced to who watches, with its events", async () =>
   );
 
   await client.request({ type: "subscribe", job: null, previews: true });
-  const { job } = await client.request({ type: "submit", recipe, front: false });
+  const { job } = await client.request({ type: "submit", recipe, front: false, environment: {} });
   running.runners[0]?.event(job?.id ?? "", { type: "phase", name: "text", section: null });
   await seen.promise;
 
@@ -183,7 +183,7 @@ test("a line of a gigabyte ends its sender, not the engine", async () => {
 test("a client that never reads costs the engine a bounded amount", async () => {
   using running = start();
   using watcher = await EngineClient.connect({}, options);
-  const { job } = await watcher.request({ type: "submit", recipe, front: false });
+  const { job } = await watcher.request({ type: "submit", recipe, front: false, environment: {} });
   const silent = await Bun.connect({
     unix: socketPath(),
     socket: { data: (s) => void s.pause(), close: () => undefined },
