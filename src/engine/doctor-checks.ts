@@ -1,8 +1,8 @@
 // What doctor looks at on a machine. Each check reads, never writes, and answers in one sentence.
 
-import { existsSync, readdirSync, readFileSync, statfsSync } from "node:fs";
+import { existsSync, readFileSync, statfsSync } from "node:fs";
 import { cpus, freemem, totalmem } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { hubCache } from "./config/cache.ts";
 import { knownModels } from "./config/known-models.ts";
 import { resolveModel } from "./config/model-folder.ts";
@@ -115,22 +115,23 @@ const library = async (): Promise<Check> => {
 };
 
 const gpu = async (): Promise<Check> => {
-  const folder = "/proc/driver/nvidia/gpus";
-  if (!existsSync(folder)) {
-    return note(
-      "gpu",
-      "No NVIDIA GPU with a loaded driver.",
-      "The CPU computes; that is for demos.",
+  try {
+    const { openLibrary } = await import("../ffi/library.ts");
+    const { device, driver, arch, bytes } = openLibrary({ backend: "cuda" });
+    const words = [device, size(bytes), arch, `driver ${driver}`].map((word) =>
+      printable(word, 100),
     );
+    return ok("gpu", `${words.join(", ")}.`);
+  } catch (error) {
+    const driver = driverVersion();
+    if (driver !== null) return bad("gpu", error);
+    return note("gpu", "No NVIDIA driver is loaded.", "The CPU computes; that is for the demo.");
   }
-  const names = readdirSync(folder).map((id) => {
-    const text = textOf(join(folder, id, "information"));
-    return printable(/^Model:\s*(.+)$/m.exec(text)?.[1] ?? "unknown", 100);
-  });
-  const version = textOf("/proc/driver/nvidia/version");
-  const driver = /Kernel Module(?: for \S+)?\s+(\S+)/.exec(version)?.[1] ?? "unknown";
-  return ok("gpu", `${names.join(", ")}; driver ${printable(driver, 40)}.`);
 };
+
+/** Of the loaded kernel module; null where there is none. */
+const driverVersion = (): string | null =>
+  /Kernel Module(?: for \S+)?\s+(\S+)/.exec(textOf("/proc/driver/nvidia/version"))?.[1] ?? null;
 
 const encoder = async (): Promise<Check> => {
   try {
@@ -162,8 +163,8 @@ const models = async (): Promise<Check> => {
 export const checks: readonly (() => Promise<Check>)[] = [
   processor,
   memory,
-  gpu,
   library,
+  gpu,
   encoder,
   disk,
   models,

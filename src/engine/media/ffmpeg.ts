@@ -54,9 +54,13 @@ export const ffmpegCandidates = (
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): readonly FfmpegCandidate[] => {
   const named = env.FRAMEPACK_FFMPEG;
-  if (named !== undefined && named !== "") return [{ path: named, source: "FRAMEPACK_FFMPEG" }];
-  const root = fileURLToPath(new URL("../../../", import.meta.url));
   const search = { PATH: env.PATH ?? "" };
+  if (named !== undefined && named !== "") {
+    // A bare name is looked up, a path is taken as it is.
+    const path = (named.includes("/") ? null : Bun.which(named, search)) ?? named;
+    return [{ path, source: "FRAMEPACK_FFMPEG" }];
+  }
+  const root = fileURLToPath(new URL("../../../", import.meta.url));
   return [
     { path: Bun.which(join(root, "node_modules/ffmpeg-static/ffmpeg")), source: "ffmpeg-static" },
     { path: Bun.which("ffmpeg", search), source: "PATH" },

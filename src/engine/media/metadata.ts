@@ -1,11 +1,25 @@
 // The recipe inside the video file: written as ffmpeg's metadata text, read back from a finished file.
 
 import { Failure } from "../failure.ts";
-import { quoted } from "../printable.ts";
+import { printable, quoted } from "../printable.ts";
 import { lastLine } from "./ffmpeg.ts";
 
 /** The key that holds the recipe as JSON; ffprobe shows it under this name. */
 export const recipeKey = "framepack";
+
+/** The tags of a film. Tools print them as they are: nothing in them may act on a terminal. */
+export const filmMetadata = (
+  title: string,
+  recipe: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, string>> => ({
+  title: printable(title, 200),
+  [recipeKey]: JSON.stringify(recipe).replace(unsafeInJson, jsonEscape),
+});
+
+/** What JSON leaves as it is, but a terminal would act on: DEL, C1 controls and marks that turn the text's direction. */
+const unsafeInJson = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+const jsonEscape = (char: string): string =>
+  `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
 /** Metadata in the form that `-f ffmetadata` reads. */
 export const metadataText = (metadata: Readonly<Record<string, string>>): string =>

@@ -10,7 +10,7 @@ import { quoted } from "../printable.ts";
 import { findFfmpeg } from "./ffmpeg.ts";
 import { takeFrameFolder, writeFrameFiles } from "./frame-files.ts";
 import { joinSegments, type Segment } from "./join.ts";
-import { recipeKey } from "./metadata.ts";
+import { filmMetadata } from "./metadata.ts";
 import { dropPartial, makeFolder, partialOf, publishFinal, takePartial } from "./output-name.ts";
 import { encodeSegment } from "./segment.ts";
 import type { Film, FilmInfo, FilmState, FrameSink } from "./sink.ts";
@@ -196,7 +196,7 @@ class Video implements FrameSink {
       ffmpeg: this.#ffmpeg,
       folder: workDir,
       fps,
-      metadata: { title, [recipeKey]: JSON.stringify(recipe) },
+      metadata: filmMetadata(title, recipe),
       signal: this.#stop.signal,
     });
     return { path, frames: segments.reduce((sum, segment) => sum + segment.frames, 0), bytes };

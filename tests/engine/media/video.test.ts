@@ -174,6 +174,22 @@ inFolder("the recipe comes back from the file's metadata, whatever is in it", as
   expect(found.title).toBe("=a;b\\ ");
 });
 
+inFolder("no tag of the file can act on the terminal of a tool that prints it", async () => {
+  const nasty = "a\x1b[31m\x9b31m\u202eb\x07";
+  const sink = open({ recipe: { prompt: nasty }, title: nasty });
+  await sink.begin(info("back", 1));
+  await sink.segment(frames(0, 1), 1);
+  const film = await sink.finish();
+
+  const found = await readMetadata(ffmpeg, film.path);
+
+  const printed = `${found.framepack}${found.title}`;
+  expect(
+    [...printed].every((char) => char >= " " && !/[\u007f-\u009f\u202e]/.test(char)),
+  ).toBeTrue();
+  expect(JSON.parse(found.framepack ?? "")).toEqual({ prompt: nasty });
+});
+
 inFolder("the index of a finished file stands before its pictures", async () => {
   const sink = open();
   await sink.begin(info("back", 4));
