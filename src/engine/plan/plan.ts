@@ -96,7 +96,7 @@ export const latentShape = (
 });
 
 /** Whether the decoder cuts pictures into tiles. Asked for, or needed for want of memory. */
-const usesSpatialTiles = (input: PlanInput, latent: LatentShape): boolean => {
+export const usesSpatialTiles = (input: PlanInput, latent: LatentShape): boolean => {
   const { spatialTiling } = input.recipe;
   if (latent.height <= tileSide && latent.width <= tileSide) return false;
   if (spatialTiling !== "auto") return spatialTiling === "on";

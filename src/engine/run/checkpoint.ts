@@ -1,7 +1,7 @@
 // A job between two sections, on disk: one safetensors file, written whole or not at all. It holds everything that the
 // rest of the job depends on, so that a resumed job gives the same bytes as one that was never interrupted.
 
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { Failure } from "../failure.ts";
@@ -30,7 +30,6 @@ const factsSchema = z.object({
     segments: z.array(z.object({ file: z.string(), frames: z.int() })),
   }),
   stepsSkipped: z.int(),
-  elapsedMs: z.number(),
 });
 
 export type Checkpoint = Readonly<{
@@ -42,7 +41,6 @@ export type Checkpoint = Readonly<{
   film: FilmState;
   sections: SectionState;
   stepsSkipped: number;
-  elapsedMs: number;
 }>;
 
 const metadataKey = "framepack.checkpoint";
@@ -64,6 +62,7 @@ export const saveCheckpoint = (jobDir: string, checkpoint: Checkpoint): void => 
     history: tensorBytes(history.data, [history.data.length]),
     ...(edge === null ? {} : { edge: tensorBytes(edge.data, edge.dims) }),
   };
+  mkdirSync(jobDir, { recursive: true, mode: 0o700 });
   writeSafetensors(checkpointPath(jobDir), tensors, { [metadataKey]: JSON.stringify(facts) });
 };
 

@@ -8,9 +8,9 @@ import type { Breathe } from "../models/breathe.ts";
 import type { Clip } from "../models/clip.ts";
 import type { Llama } from "../models/llama.ts";
 import type { Siglip } from "../models/siglip.ts";
+import { normalised, squeezed } from "../models/siglip-pixels.ts";
 import { posteriorLatents, type Vae } from "../models/vae.ts";
 import type { Picture } from "../picture.ts";
-import { resize } from "../resize.ts";
 import { blaming, guarded, numbersFailure, troubleOf } from "../sampling/guard.ts";
 import { NoiseGenerator } from "../sampling/noise.ts";
 import type { PromptTokens } from "../text/prompt.ts";
@@ -52,24 +52,9 @@ export const embedPicture = async (
   config: PreprocessorConfig,
   breathe: Breathe,
 ): Promise<Tensor> => {
-  const square = resize(picture, { height: config.height, width: config.width }, "bicubic");
+  const square = squeezed(picture, config);
   using pixels = Tensor.from(normalised(square, config), [3, config.height, config.width]);
   return await guarded("siglip", breathe, (b) => siglip.encode(pixels, { breathe: b }));
-};
-
-/** Planes of red, green and blue, scaled and normalised as the preprocessor's file says. */
-export const normalised = (square: Picture, config: PreprocessorConfig): Float32Array => {
-  const plane = square.width * square.height;
-  const out = new Float32Array(3 * plane);
-  for (let c = 0; c < 3; c++) {
-    const mean = config.mean[c] ?? 0;
-    const deviation = config.std[c] ?? 1;
-    for (let i = 0; i < plane; i++) {
-      const value = Math.fround((square.rgb[i * 3 + c] ?? 0) * config.rescale);
-      out[c * plane + i] = (value - mean) / deviation;
-    }
-  }
-  return out;
 };
 
 export type StartOptions = Readonly<{

@@ -1,0 +1,128 @@
+// Everything about a job that can go wrong before anything is computed: the picture, the model, the length, memory, the
+// place for the video and the encoder are all tried here, in the order of how cheap it is to find out.
+
+import { join } from "node:path";
+import { version } from "../../../package.json";
+import { cropToBucket } from "../buckets.ts";
+import { type ModelFolder, resolveModel } from "../config/model-folder.ts";
+import type { Plan } from "../events.ts";
+import { Failure } from "../failure.ts";
+import type { Recipe } from "../job.ts";
+import { chooseOutput } from "../media/output-name.ts";
+import { pictureWarnings, readPicture } from "../media/picture.ts";
+import type { FrameSink } from "../media/sink.ts";
+import { type VideoOptions, videoSink } from "../media/video.ts";
+import type { Picture } from "../picture.ts";
+import { type ModelFacts, readFacts } from "../plan/facts.ts";
+import { planJob, usesSpatialTiles } from "../plan/plan.ts";
+import { type Rate, type RateKey, readRate } from "../plan/rates.ts";
+import { printable } from "../printable.ts";
+import { cutWarnings, PromptTokenizer, type PromptTokens } from "../text/prompt.ts";
+import { type Checkpoint, loadCheckpoint, refuseOther } from "./checkpoint.ts";
+import { type Machine, openMachine, ramLimit } from "./machine.ts";
+import { modelHash } from "./model-hash.ts";
+import type { Reporter } from "./reporter.ts";
+
+export type PrepareOptions = Readonly<{
+  stateDir: string;
+  jobDir: string;
+  resume: boolean;
+  reporter: Reporter;
+  makeSink?: ((options: VideoOptions) => FrameSink) | undefined;
+}>;
+
+export type Prepared = Readonly<{
+  recipe: Recipe;
+  machine: Machine;
+  model: ModelFolder;
+  modelId: string;
+  facts: ModelFacts;
+  plan: Plan;
+  /** The autoencoder works in tiles. */
+  tiled: boolean;
+  rate: Rate | null;
+  rateKey: RateKey;
+  /** Cut to the bucket. */
+  picture: Picture;
+  prompt: PromptTokens;
+  /** Only with real guidance. */
+  negative: PromptTokens | undefined;
+  checkpoint: Checkpoint | undefined;
+  sink: FrameSink;
+  out: string;
+}>;
+
+export const prepareJob = async (recipe: Recipe, options: PrepareOptions): Promise<Prepared> => {
+  const { reporter, stateDir, jobDir } = options;
+  reporter.phase("check");
+  const machine = openMachine(recipe);
+  const { info } = machine;
+  const device = info.device || info.cpu;
+  reporter.emit({ type: "started", backend: info.backend, device, version });
+  const whole = await readPicture(recipe.image);
+  const model = resolveModel(recipe.model);
+  const facts = readFacts(model);
+  const modelId = modelHash(model);
+  const tokenizer = new PromptTokenizer(model.parts, model.settings.promptTemplate);
+  const prompt = tokenizer.encode(recipe.prompt);
+  const { ids, crop } = prompt.llama;
+  const rateKey = keyOf(recipe, machine, modelId);
+  const rate = readRate(stateDir, rateKey);
+  const { isCpu, deviceBytes } = machine;
+  const textTokens = ids.length - crop;
+  const question = { recipe, model: facts, picture: whole, textTokens, isCpu, deviceBytes, rate };
+  const plan = planJob(question);
+  reporter.emit({ type: "planned", plan });
+  for (const text of plan.warnings) reporter.warn("plan", text);
+  for (const text of pictureWarnings(whole, plan.bucket)) reporter.warn("picture", text);
+  for (const text of cutWarnings(prompt)) reporter.warn("prompt", printable(text));
+  if (model.variant !== undefined && model.variant !== recipe.order) {
+    reporter.warn("order", `This model was made for the ${model.variant} order.`);
+  }
+  refuseIfTooBig(plan, machine, recipe);
+  const checkpoint = options.resume ? loadCheckpoint(jobDir) : undefined;
+  if (checkpoint !== undefined) refuseOther(checkpoint, { recipe, model: modelId });
+  const out = checkpoint?.out ?? chooseOutput(recipe.out, recipe);
+  const sink = (options.makeSink ?? videoSink)({
+    out,
+    workDir: join(jobDir, "parts"),
+    framesDir: recipe.frames,
+    crf: recipe.crf,
+    recipe: { ...recipe, modelHash: modelId, version },
+    title: recipe.prompt,
+  });
+  await sink.begin({
+    ...plan.bucket,
+    fps: recipe.fps,
+    framesExpected: plan.frames,
+    grows: recipe.order === "f1" ? "back" : "front",
+    ...(checkpoint && { resume: checkpoint.film }),
+  });
+  const picture = cropToBucket(whole, plan.bucket);
+  const negative = recipe.cfg === 1 ? undefined : tokenizer.encode(recipe.negativePrompt);
+  const tiled = usesSpatialTiles(question, plan.latent);
+  const made = { recipe, machine, model, modelId, facts, plan, tiled, rate, rateKey };
+  return { ...made, picture, prompt, negative, checkpoint, sink, out };
+};
+
+const keyOf = (recipe: Recipe, { info }: Machine, modelId: string): RateKey => ({
+  model: modelId,
+  backend: info.backend,
+  device: info.device || info.cpu,
+  dtype: recipe.dtype,
+  precision: recipe.precision,
+  threads: info.threads,
+});
+
+/** Activations have to fit; weights need not, as they stay in their files or are streamed. */
+const refuseIfTooBig = (plan: Plan, { isCpu }: Machine, recipe: Recipe): void => {
+  if (!isCpu) return;
+  const limit = recipe.ramBytes ?? ramLimit();
+  if (plan.ramBytesPeak <= limit) return;
+  const gb = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
+  throw new Failure(
+    "fit.memory",
+    `The job needs about ${gb(plan.ramBytesPeak)} of memory and may use ${gb(limit)}.`,
+    { hint: "--tiling on needs less; so does a smaller window." },
+  );
+};
