@@ -92,9 +92,8 @@ export class TransformerSection implements Disposable {
     const { cache, tap } = options;
     using stream = await this.#assemble(latents, step);
     const { z, imageRows } = stream;
-    tap?.("packed_hidden_states", z.rows(0, imageRows));
+    tapStreams(tap, ["packed_hidden_states", "context"], stream);
     tap?.("rope_freqs", stream.rope);
-    tap?.("context", z.rows(imageRows, z.dims[0] ?? 0));
 
     using modulated = cache === undefined ? undefined : this.#modulated(stream, step);
     const decision = modulated && cache?.decide(modulated);
@@ -163,7 +162,8 @@ export class TransformerSection implements Disposable {
           singleBlock(w, config, stream, this.#single(single, step), isLast && tap === undefined);
         }
       }
-      tapStreams(tap, single < 0 ? `double.${i}` : `single.${single}`, stream);
+      const name = single < 0 ? `double.${i}` : `single.${single}`;
+      tapStreams(tap, [`${name}.hidden_states`, `${name}.encoder_hidden_states`], stream);
       const state = stream.z;
       await breathe({ network: "transformer", part: group.id, done: i + 1, total, state });
     }
@@ -250,11 +250,16 @@ class JoinedStream implements Stream, Disposable {
   }
 }
 
-const tapStreams = (tap: Tap | undefined, name: string, { z, imageRows }: Stream): void => {
+/** Shows the image rows and the text rows under two names. */
+const tapStreams = (
+  tap: Tap | undefined,
+  [image, text]: readonly [string, string],
+  { z, imageRows }: Stream,
+): void => {
   if (tap === undefined) return;
-  using scratch = ops.scope();
-  tap(`${name}.hidden_states`, z.rows(0, imageRows));
-  tap(`${name}.encoder_hidden_states`, z.rows(imageRows, z.dims[0] ?? 0));
+  using _scratch = ops.scope();
+  tap(image, z.rows(0, imageRows));
+  tap(text, z.rows(imageRows, z.dims[0] ?? 0));
 };
 
 const headNorm = (x: Tensor, [scale, shift]: Modulation): Tensor => {

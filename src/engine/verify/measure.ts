@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../../ffi/tensor.ts";
 import type { FloatDtype } from "../../ffi/types.ts";
-import type { Case, Limit } from "./case.ts";
+import type { Limit } from "./case.ts";
 import type { Reference } from "./tensors.ts";
 
 export type Metric = "rel_l2" | "max_abs" | "exact";
@@ -48,18 +48,24 @@ export const maxAbs = (got: Values, want: Values): number => {
   return most;
 };
 
+/** What is judged, as far as a check names it. */
+export interface Judged {
+  readonly name: string;
+  isFinal(tensor: string): boolean;
+}
+
 /** Collects the checks of one variant in one dtype. */
 export class Judge {
   readonly checks: Check[] = [];
-  readonly #case: Case;
+  readonly dtype: FloatDtype;
+  readonly #subject: Judged;
   readonly #variant: string;
-  readonly #dtype: FloatDtype;
   readonly #limit: Limit;
 
-  constructor(of: Case, variant: string, dtype: FloatDtype, limit: Limit) {
-    this.#case = of;
+  constructor(subject: Judged, variant: string, dtype: FloatDtype, limit: Limit) {
+    this.dtype = dtype;
+    this.#subject = subject;
     this.#variant = variant;
-    this.#dtype = dtype;
     this.#limit = limit;
   }
 
@@ -81,15 +87,15 @@ export class Judge {
 
   #add(tensor: string, metric: Metric, error: number, limit: number): void {
     this.checks.push({
-      case: this.#case.name,
+      case: this.#subject.name,
       variant: this.#variant,
       tensor,
-      dtype: this.#dtype,
+      dtype: this.dtype,
       metric,
       error,
       limit,
       pass: error <= limit,
-      final: this.#case.isFinal(tensor),
+      final: this.#subject.isFinal(tensor),
     });
   }
 }

@@ -6,9 +6,10 @@ import * as ops from "../../ffi/ops.ts";
 import { Tensor } from "../../ffi/tensor.ts";
 import { loadTransformer, loadVae } from "../models/load.ts";
 import { Bag } from "../models/ownership.ts";
-import { joinFrames, posteriorLatents, type Vae } from "../models/vae.ts";
+import { posteriorLatents, type Vae } from "../models/vae.ts";
 import { guidanceOf, timestepOf } from "../sampling/sampler.ts";
 import { scheduleTokens, sigmas } from "../sampling/schedule.ts";
+import { decodeClip } from "../sections/decode-clip.ts";
 import { makeSections } from "../sections/make-sections.ts";
 import { sampleSection } from "../sections/sample-section.ts";
 import type { CaseKind, CaseRun } from "./runner.ts";
@@ -88,7 +89,7 @@ const runLoop = async ({ case: of, judge, load }: CaseRun): Promise<void> => {
     keepAll: true,
     noise: (section) => inputs.floats(`section.${section}.noise`),
     sample: (task) => sampleSection({ ...sampler, ...watch.begin() }, task, size),
-    decode: (latents) => decodeWhole(vae.network, latents),
+    decode: (latents) => decodeClip(vae.network, latents),
   });
   for await (const section of made) watch.finish(section);
   watch.end();
@@ -114,10 +115,4 @@ const startLatent = async (vae: Vae, inputs: ReferenceFile, held: Bag): Promise<
   const [channels = 0, , h = 0, w = 0] = posterior.mean.dims;
   const latents = posteriorLatents(posterior, vae.config.scalingFactor, noise);
   return { data: latents, channels, height: h, width: w };
-};
-
-const decodeWhole = async (vae: Vae, latents: Tensor): Promise<Tensor> => {
-  using parts = new Bag();
-  for await (const part of vae.decode(latents)) parts.add(part);
-  return joinFrames(parts.all);
 };

@@ -9,6 +9,7 @@ import { Case, mainVariant } from "./case.ts";
 import { clip, llama, prompts, siglip } from "./encoders.ts";
 import { type Check, Judge } from "./measure.ts";
 import { pictures } from "./pictures.ts";
+import { ReferenceRun } from "./reference-run.ts";
 import type { CaseKind } from "./runner.ts";
 import { noise, samplingCall, unipc } from "./sampling.ts";
 import { sectionLoop } from "./section-loop.ts";
@@ -46,11 +47,32 @@ export interface Verdict {
   readonly skipped: readonly FloatDtype[];
 }
 
-/** The case in a folder. */
-export const openCase = (folder: string): Case => Case.open(folder);
+/** A case folder, or a model that brings a reference run. */
+export type Subject = Case | ReferenceRun;
+
+export const openCase = (word: string): Subject => ReferenceRun.find(word) ?? Case.open(word);
 
 /** Runs a case in each of `dtypes`. `load` is told the dtype of each run. */
 export const verifyCase = async (
+  of: Subject,
+  dtypes: readonly FloatDtype[],
+  load: (dtype: FloatDtype) => LoadOptions,
+): Promise<Verdict> =>
+  of instanceof Case ? runCase(of, dtypes, load) : runWhole(of, dtypes, load);
+
+const runWhole = async (
+  of: ReferenceRun,
+  dtypes: readonly FloatDtype[],
+  load: (dtype: FloatDtype) => LoadOptions,
+): Promise<Verdict> => {
+  const checks: Check[] = [];
+  for (const dtype of dtypes.filter((each) => of.dtypes.includes(each))) {
+    checks.push(...(await of.run(load(dtype))).checks);
+  }
+  return { checks, skipped: dtypes.filter((each) => !of.dtypes.includes(each)) };
+};
+
+const runCase = async (
   of: Case,
   dtypes: readonly FloatDtype[],
   load: (dtype: FloatDtype) => LoadOptions,

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { LoadOptions } from "../../../src/engine/models/load.ts";
+import { Case } from "../../../src/engine/verify/case.ts";
 import { allDtypes } from "../../../src/engine/verify/runner.ts";
 import { openCase, verifyCase } from "../../../src/engine/verify/verify.ts";
 import { openLibrary } from "../../../src/ffi/library.ts";
@@ -25,10 +26,17 @@ test.each(folders)("every tensor of %s is within its limit", async (folder) => {
 });
 
 test("every case that names a final output has it compared", async () => {
-  const finals = folders.map((folder) => openCase(folder)).filter((of) => of.file.final);
+  const finals = folders.map((folder) => Case.open(folder)).filter((of) => of.file.final);
 
   for (const of of finals) {
     const { checks } = await verifyCase(of, ["f32"], load);
     expect(`${of.name} ${checks.some(({ final }) => final)}`).toBe(`${of.name} true`);
   }
+});
+
+test("the demo model repeats its reference run in f32 and in bf16", async () => {
+  const { checks } = await verifyCase(openCase("demo"), ["f32", "bf16"], load);
+
+  expect(checks.filter(({ pass }) => !pass)).toEqual([]);
+  expect(checks.filter(({ final }) => final).length).toBe(4);
 });
