@@ -47,7 +47,10 @@ pub fn build(b: *std.Build) void {
     lib.link_gc_sections = true;
     b.installArtifact(lib);
 
-    addTests(b, options);
+    // Kernel tests hold the cpu backend alone; the others are tested through the library.
+    const test_options = b.addOptions();
+    test_options.addOption(bool, "cuda", false);
+    addTests(b, test_options);
     addSymbols(b);
 }
 
