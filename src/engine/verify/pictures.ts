@@ -5,11 +5,10 @@ import { z } from "zod";
 import * as ops from "../../ffi/ops.ts";
 import { Tensor } from "../../ffi/tensor.ts";
 import { chooseBucket, cropToBucket, fit } from "../buckets.ts";
-import type { PreprocessorConfig } from "../config/encoders.ts";
 import { publishedSettings } from "../config/framepack-json.ts";
+import { normalised, squeezed } from "../models/siglip-pixels.ts";
 import { type Picture, picture } from "../picture.ts";
 import { resize } from "../resize.ts";
-import { normalised } from "../run/conditioning.ts";
 import type { Judge } from "./measure.ts";
 import type { CaseKind, CaseRun } from "./runner.ts";
 import type { ReferenceFile } from "./tensors.ts";
@@ -78,7 +77,7 @@ const compareCrop = (
 };
 
 /** What every published preprocessor of this encoder says. */
-const range: Omit<PreprocessorConfig, "height" | "width"> = {
+const range: Parameters<typeof normalised>[1] = {
   rescale: 1 / 255,
   mean: [0.5, 0.5, 0.5],
   std: [0.5, 0.5, 0.5],
@@ -91,16 +90,12 @@ const compareVision = (
   judge: Judge,
 ): void => {
   const image = pictureOf(inputs, "siglip.image");
-  const square = resize(image, { height: side, width: side }, "bicubic");
+  const square = squeezed(image, { height: side, width: side });
   const resized = outputs.find("siglip.resized");
   if (resized !== undefined) judge.whole("siglip.resized", square.rgb, resized.data);
   const want = outputs.find("siglip.pixel_values");
   if (want !== undefined)
-    judge.compare(
-      "siglip.pixel_values",
-      normalised(square, { ...range, height: side, width: side }),
-      want.data,
-    );
+    judge.compare("siglip.pixel_values", normalised(square, range), want.data);
 };
 
 const comparePreview = (inputs: ReferenceFile, outputs: ReferenceFile, judge: Judge): void => {
