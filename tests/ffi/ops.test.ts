@@ -88,6 +88,30 @@ describe("products", () => {
     close(out, [3, 7]);
   });
 
+  test("attention weighs values by the softmax of q·k", () => {
+    const q = t([1, 0], [1, 1, 2]);
+    const k = t([1, 0, 0, 1], [2, 1, 2]);
+    const v = t([1, 2, 3, 4], [2, 1, 2]);
+
+    const out = ops.attention(q, k, v, { scale: 1 });
+
+    const p = Math.E / (Math.E + 1);
+    close(out, [p + 3 * (1 - p), 2 * p + 4 * (1 - p)]);
+  });
+
+  test("attention keeps to its mask, its sequences and its kv heads", () => {
+    const v = t([1, 2, 3, 4], [4, 1, 1]);
+    const zero = Tensor.zeros([4, 1, 1], "f32");
+    const cu = Tensor.from(Int32Array.of(0, 1, 4), [3]);
+
+    close(ops.attention(zero, zero, v, { scale: 1, mask: "causal" }), [1, 1.5, 2, 2.5]);
+    close(ops.attention(zero, zero, v, { scale: 1, cuQ: cu, cuK: cu }), [1, 3, 3, 3]);
+    const framed = ops.attention(zero, zero, v, { scale: 1, mask: "frame_causal", frame: 2 });
+    close(framed, [1.5, 1.5, 2.5, 2.5]);
+    const two = ops.attention(Tensor.zeros([1, 2, 1], "f32"), zero, v, { scale: 1 });
+    close(two, [2.5, 2.5]);
+  });
+
   test("bounds of sequences that fall or leave the tokens are refused", () => {
     const x = Tensor.zeros([4, 1, 2], "f32");
     for (const bounds of [
