@@ -1,8 +1,10 @@
-//! Builds libframepack.so (ReleaseFast unless told otherwise), its symbol table for TypeScript, and the kernel tests.
+//! Builds libframepack.so (ReleaseFast unless told otherwise), its symbol table for TypeScript, and
+//! the kernel tests.
 //!   zig build -p build                 build/lib/libframepack.so
 //!   zig build test -Dfilter=norm       kernel tests whose name contains "norm"
 //!   zig build symbols                  rewrites src/ffi/symbols.gen.ts
-//! The cpu ops are compiled once per instruction set, each as one object with one hidden table; see kernels/cpu/cpu.zig.
+//! The cpu ops are compiled once per instruction set, each as one object with one hidden table; see
+//! kernels/cpu/cpu.zig.
 
 const std = @import("std");
 const cuda = @import("kernels/cuda/build_cuda.zig");
@@ -54,7 +56,8 @@ pub fn build(b: *std.Build) void {
     addSymbols(b);
 }
 
-/// The instruction sets the cpu ops are compiled for, weakest first. Their names are known to kernels/cpu/dispatch.zig.
+/// The instruction sets the cpu ops are compiled for, weakest first. Their names are known to
+/// kernels/cpu/dispatch.zig.
 fn kinds(b: *std.Build, arch: std.Target.Cpu.Arch) []const Kind {
     const x86 = std.Target.x86;
     // LLVM would otherwise keep to 256-bit vectors on the v4 model.

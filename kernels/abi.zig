@@ -1,5 +1,6 @@
-//! What crosses the library's edge besides tensors: statuses, the detail text of the last failure, the ABI version and
-//! the cancel flag. Safe to import from the cpu ops: inside a cpu object the state lives in the library (see linkage.zig).
+//! What crosses the library's edge besides tensors: statuses, the detail text of the last failure,
+//! the ABI version and the cancel flag. Safe to import from the cpu ops: inside a cpu object the
+//! state lives in the library (see linkage.zig).
 
 const std = @import("std");
 const backend = @import("backend.zig");
@@ -16,7 +17,8 @@ threadlocal var detail_buffer: [detail_max]u8 = undefined;
 threadlocal var detail_len: usize = 0;
 var cancel_flag: std.atomic.Value(u32) = .init(0);
 
-/// Records the detail text of a failure and returns its status: `return abi.fail(.bad_shape, "...", .{...})`.
+/// Records the detail text of a failure and returns its status: `return abi.fail(.bad_shape, "...",
+/// .{...})`.
 pub fn fail(status: Status, comptime fmt: []const u8, args: anytype) Status {
     @branchHint(.cold);
     var buffer: [detail_max]u8 = undefined;
@@ -27,7 +29,8 @@ pub fn fail(status: Status, comptime fmt: []const u8, args: anytype) Status {
     return status;
 }
 
-/// Whether running work should stop. Long ops outside pool.parallelFor ask this now and then and return `.cancelled`.
+/// Whether running work should stop. Long ops outside pool.parallelFor ask this now and then and
+/// return `.cancelled`.
 pub fn isCancelled() bool {
     return linkage.isCancelled();
 }

@@ -1,6 +1,7 @@
-//! Device memory for tensors: a hard budget, a measured peak, and a cache of freed blocks, so that the few hundred
-//! outputs of a step cost no system call. Block sizes are rounded up, and the rounded size is what counts.
-//! Cached blocks count against the budget too; they are given back before an allocation is refused.
+//! Device memory for tensors: a hard budget, a measured peak, and a cache of freed blocks, so that
+//! the few hundred outputs of a step cost no system call. Block sizes are rounded up, and the
+//! rounded size is what counts. Cached blocks count against the budget too; they are given back
+//! before an allocation is refused.
 
 const std = @import("std");
 const api = @import("backend.zig");
@@ -59,7 +60,8 @@ pub fn setBudget(bytes_max: u64) Status {
     return .ok;
 }
 
-/// The size a request takes: small ones a multiple of 64, larger ones with at most an eighth of slack.
+/// The size a request takes: small ones a multiple of 64, larger ones with at most an eighth of
+/// slack.
 pub fn roundUp(bytes: u64) u64 {
     const n = @max(bytes, 1);
     if (n <= small_max) return std.mem.alignForward(u64, n, alignment);
@@ -68,7 +70,11 @@ pub fn roundUp(bytes: u64) u64 {
 }
 
 pub fn alloc(bytes: u64, out: *Block) Status {
-    const m = memory orelse return abi.fail(.not_initialised, "the library is not initialised", .{});
+    const m = memory orelse return abi.fail(
+        .not_initialised,
+        "the library is not initialised",
+        .{},
+    );
     const want = roundUp(bytes);
     if (takeCached(want)) |block| {
         if (budget == 0 or live + block.bytes <= budget) return hand(block, out);

@@ -1,6 +1,7 @@
-//! The table of ops that every backend fills in: cpu, cuda, emulated. Meaning of each op: docs/ops.md.
-//! Arguments were checked by lib.zig before they arrive here (handles, dtypes, shapes, strides, ranges): a backend may
-//! trust them. Only plain data lives here; no op is computed in this file.
+//! The table of ops that every backend fills in: cpu, cuda, emulated. Meaning of each op:
+//! docs/ops.md. Arguments were checked by lib.zig before they arrive here (handles, dtypes, shapes,
+//! strides, ranges): a backend may trust them. Only plain data lives here; no op is computed in
+//! this file.
 
 const std = @import("std");
 
@@ -37,7 +38,8 @@ pub const Dtype = enum(u32) {
 
 pub const rank_max = 6;
 
-/// A tensor as a backend sees it: an address (host or device, as the backend allocated it) and a shape.
+/// A tensor as a backend sees it: an address (host or device, as the backend allocated it) and a
+/// shape.
 pub const Desc = struct {
     ptr: u64,
     dtype: Dtype,
@@ -99,7 +101,14 @@ pub const QkNormRope = struct { x: Desc, weight: ?Desc, table: ?Desc, eps: f32, 
 pub const Adaln = struct { out: Desc, x: Desc, shift: Desc, scale: Desc, eps: f32 };
 pub const LayerNorm = struct { out: Desc, x: Desc, weight: ?Desc, bias: ?Desc, eps: f32 };
 pub const RmsNorm = struct { out: Desc, x: Desc, weight: Desc, eps: f32 };
-pub const GroupNormCoeffs = struct { out: Desc, x: Desc, weight: Desc, bias: Desc, groups: u32, eps: f32 };
+pub const GroupNormCoeffs = struct {
+    out: Desc,
+    x: Desc,
+    weight: Desc,
+    bias: Desc,
+    groups: u32,
+    eps: f32,
+};
 pub const ScaleShiftAct = struct { out: Desc, x: Desc, coeffs: Desc, act: Act };
 pub const Conv3d = struct {
     out: Desc,
@@ -145,7 +154,8 @@ pub const Blend = struct { out: Desc, a: Desc, b: Desc, weights: Desc, axis: u32
 pub const ToU8 = struct { out: Desc, x: Desc };
 pub const FromU8 = struct { out: Desc, x: Desc };
 
-/// One function an op. A function returns a status; for anything but ok it first records the detail with abi.fail.
+/// One function an op. A function returns a status; for anything but ok it first records the detail
+/// with abi.fail.
 pub const Ops = struct {
     copy: *const fn (*const Copy) Status,
     fill: *const fn (*const Fill) Status,
@@ -178,16 +188,18 @@ pub const Ops = struct {
     from_u8: *const fn (*const FromU8) Status,
 };
 
-/// The memory of a backend. Sizes and addresses were checked; arena.zig keeps budget and cache, so these are called
-/// rarely. An address never is 0.
+/// The memory of a backend. Sizes and addresses were checked; arena.zig keeps budget and cache, so
+/// these are called rarely. An address never is 0.
 pub const Memory = struct {
-    /// Whether addresses are the host's own (cpu, emulated): then files are used where they are mapped.
+    /// Whether addresses are the host's own (cpu, emulated): then files are used where they are
+    /// mapped.
     is_host: bool,
     /// 64-byte aligned; out_of_memory with a detail text if there is none.
     alloc: *const fn (bytes: u64, out: *u64) Status,
     /// The arena frees only what queued work no longer uses: it calls sync first.
     free: *const fn (ptr: u64, bytes: u64) void,
-    /// On return the source may be changed (a mapped file never is); the copy is ordered after queued work.
+    /// On return the source may be changed (a mapped file never is); the copy is ordered after
+    /// queued work.
     upload: *const fn (dst: u64, src: [*]const u8, bytes: u64) Status,
     /// On return the bytes are there.
     download: *const fn (dst: [*]u8, src: u64, bytes: u64) Status,

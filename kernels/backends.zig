@@ -1,4 +1,5 @@
-//! The list of backends by the number fp_init takes: 0 cpu, 1 cuda, 2 emulated. Null: not part of this build.
+//! The list of backends by the number fp_init takes: 0 cpu, 1 cuda, 2 emulated. Null: not part of
+//! this build.
 
 const backend = @import("backend.zig");
 const build_options = @import("build_options");

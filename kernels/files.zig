@@ -1,6 +1,6 @@
 //! Weight files, mapped read-only and shared. A mapping lives while its id or a tensor in it lives.
-//! A file that another program cuts short while it is mapped kills the process (SIGBUS): whoever replaces weight files
-//! must write new ones beside them, as every download tool does.
+//! A file that another program cuts short while it is mapped kills the process (SIGBUS): whoever
+//! replaces weight files must write new ones beside them, as every download tool does.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -24,7 +24,11 @@ pub fn mappedBytes() u64 {
 pub fn map(path: []const u8, id: *u32, bytes: *u64) Status {
     var buffer: [path_max + 1]u8 = undefined;
     if (path.len == 0 or path.len > path_max or std.mem.indexOfScalar(u8, path, 0) != null) {
-        return abi.fail(.bad_argument, "file_map: the path is empty, too long or holds a zero byte", .{});
+        return abi.fail(
+            .bad_argument,
+            "file_map: the path is empty, too long or holds a zero byte",
+            .{},
+        );
     }
     @memcpy(buffer[0..path.len], path);
     buffer[path.len] = 0;
@@ -50,7 +54,11 @@ fn mapAt(path: [:0]const u8, file: *File) Status {
     var stat: linux.Statx = undefined;
     const rc = linux.statx(fd, "", linux.AT.EMPTY_PATH, .{ .TYPE = true, .SIZE = true }, &stat);
     if (linux.errno(rc) != .SUCCESS) return ioFail("stat", linux.errno(rc));
-    if (stat.mode & linux.S.IFMT != linux.S.IFREG) return abi.fail(.io, "file_map: not a regular file", .{});
+    if (stat.mode & linux.S.IFMT != linux.S.IFREG) return abi.fail(
+        .io,
+        "file_map: not a regular file",
+        .{},
+    );
     if (stat.size == 0) return abi.fail(.io, "file_map: the file is empty", .{});
     const address = linux.mmap(null, stat.size, .{ .READ = true }, .{ .TYPE = .SHARED }, fd, 0);
     if (linux.errno(address) != .SUCCESS) return ioFail("mmap", linux.errno(address));
@@ -120,7 +128,10 @@ test "a mapping lives until its last user lets go" {
     retain(file);
     try std.testing.expectEqual(Status.ok, unmap(id));
     try std.testing.expectEqual(Status.bad_handle, unmap(id));
-    try std.testing.expectEqualStrings("\x7fELF", @as([*]const u8, @ptrFromInt(file.address))[0..4]);
+    try std.testing.expectEqualStrings(
+        "\x7fELF",
+        @as([*]const u8, @ptrFromInt(file.address))[0..4],
+    );
     release(file);
     try std.testing.expectEqual(0, mappedBytes());
 }

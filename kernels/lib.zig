@@ -1,4 +1,5 @@
-//! Root of libframepack.so, and the only file that exports. The functions themselves, with their checks, are in api/.
+//! Root of libframepack.so, and the only file that exports. The functions themselves, with their
+//! checks, are in api/.
 
 const linkage = @import("linkage.zig");
 const list = @import("api/list.zig");

@@ -1,6 +1,7 @@
-//! How a cpu object reaches the one pool and the one error state of the library. The cpu ops are compiled several times,
-//! and every copy contains pool.zig and abi.zig; in those copies this file calls hidden functions `fp_internal_*` that
-//! the library exports to its own objects, so that no copy has state. In the library and in tests the calls are direct.
+//! How a cpu object reaches the one pool and the one error state of the library. The cpu ops are
+//! compiled several times, and every copy contains pool.zig and abi.zig; in those copies this file
+//! calls hidden functions `fp_internal_*` that the library exports to its own objects, so that no
+//! copy has state. In the library and in tests the calls are direct.
 
 const std = @import("std");
 const backend = @import("backend.zig");

@@ -1,6 +1,7 @@
-//! The thread pool of the cpu ops. `parallelFor(n, ctx, work)` calls work(ctx, index, worker) once for every index; which
-//! thread takes which index is open, so results may only depend on the index. Idle threads sleep on a futex.
-//! Not reentrant: a parallelFor inside a task runs in that task's thread, as worker 0 of nothing: don't.
+//! The thread pool of the cpu ops. `parallelFor(n, ctx, work)` calls work(ctx, index, worker) once
+//! for every index; which thread takes which index is open, so results may only depend on the
+//! index. Idle threads sleep on a futex. Not reentrant: a parallelFor inside a task runs in that
+//! task's thread, as worker 0 of nothing: don't.
 
 const std = @import("std");
 const sys = @import("sys.zig");
@@ -11,9 +12,10 @@ pub const threads_max = 256;
 /// Independent scratch buffers. An op that calls another op's code uses a slot the other doesn't.
 pub const scratch_slots = 4;
 
-/// Runs work for indices 0..n on all threads and returns when all are done. `worker` < threads() tells threads apart,
-/// for a thread's own part of a scratch buffer. `work` takes (ctx, index) or (ctx, index, worker).
-/// After fp_cancel no further index is started; the library then reports `cancelled`, so ops need not look.
+/// Runs work for indices 0..n on all threads and returns when all are done. `worker` < threads()
+/// tells threads apart, for a thread's own part of a scratch buffer. `work` takes (ctx, index) or
+/// (ctx, index, worker). After fp_cancel no further index is started; the library then reports
+/// `cancelled`, so ops need not look.
 pub fn parallelFor(n: usize, ctx: anytype, comptime work: anytype) void {
     const Ctx = @TypeOf(ctx);
     const takes_worker = @typeInfo(@TypeOf(work)).@"fn".params.len == 3;
@@ -28,8 +30,8 @@ pub fn parallelFor(n: usize, ctx: anytype, comptime work: anytype) void {
     linkage.run(n, @ptrCast(&held), &Shim.task);
 }
 
-/// Splits 0..total into ranges of `grain` (the last may be shorter) and runs work(ctx, from, to) for each. The split
-/// depends on total and grain alone, never on the number of threads.
+/// Splits 0..total into ranges of `grain` (the last may be shorter) and runs work(ctx, from, to)
+/// for each. The split depends on total and grain alone, never on the number of threads.
 pub fn parallelRange(total: usize, grain: usize, ctx: anytype, comptime work: anytype) void {
     const Ctx = @TypeOf(ctx);
     const Range = struct {
@@ -51,9 +53,9 @@ pub fn threads() usize {
     return linkage.threads();
 }
 
-/// Working memory for the running op, 64-byte aligned, kept between ops, contents undefined. Ask before parallelFor, for
-/// all workers together; asking the same slot again takes the earlier memory away. On null return abi.fail's status of
-/// `noScratch`.
+/// Working memory for the running op, 64-byte aligned, kept between ops, contents undefined. Ask
+/// before parallelFor, for all workers together; asking the same slot again takes the earlier
+/// memory away. On null return abi.fail's status of `noScratch`.
 pub fn scratch(slot: u32, bytes: usize) ?[*]align(64) u8 {
     return linkage.scratch(slot, bytes);
 }
@@ -62,7 +64,7 @@ pub fn noScratch(comptime op: []const u8, bytes: usize) abi.Status {
     return abi.fail(.out_of_memory, op ++ ": no {d} bytes of working memory", .{bytes});
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 /// The library's side. Not for ops.
 pub const library = struct {
@@ -127,7 +129,10 @@ pub const library = struct {
         next.store(0, .monotonic);
         gate.store(open_bit, .release);
         _ = generation.fetchAdd(1, .seq_cst);
-        if (sleepers.load(.seq_cst) != 0) sys.futexWake(&generation, @intCast(@min(n - 1, worker_count)));
+        if (sleepers.load(.seq_cst) != 0) sys.futexWake(
+            &generation,
+            @intCast(@min(n - 1, worker_count)),
+        );
         inside = true;
         drain(0);
         inside = false;

@@ -1,5 +1,6 @@
-//! Which backend runs, behind the one lock that every exported function but the cancel flag takes. An op holds the lock
-//! until it is done or queued, so calls from several threads follow each other.
+//! Which backend runs, behind the one lock that every exported function but the cancel flag takes.
+//! An op holds the lock until it is done or queued, so calls from several threads follow each
+//! other.
 
 const std = @import("std");
 const api = @import("backend.zig");
@@ -25,7 +26,11 @@ pub fn ops() *const api.Ops {
 
 pub fn start(kind: u32, config: api.Config) Status {
     if (kind >= backends.list.len) {
-        return abi.fail(.bad_argument, "init: backend {d} is none of 0 cpu, 1 cuda, 2 emulated", .{kind});
+        return abi.fail(
+            .bad_argument,
+            "init: backend {d} is none of 0 cpu, 1 cuda, 2 emulated",
+            .{kind},
+        );
     }
     const next = backends.list[kind] orelse return abi.fail(
         .unsupported,
@@ -33,7 +38,11 @@ pub fn start(kind: u32, config: api.Config) Status {
         .{backends.names[kind]},
     );
     if (running != null and tensor.liveCount() > 0) {
-        return abi.fail(.bad_argument, "init: {d} tensors of the running backend live", .{tensor.liveCount()});
+        return abi.fail(
+            .bad_argument,
+            "init: {d} tensors of the running backend live",
+            .{tensor.liveCount()},
+        );
     }
     stop();
     const status = next.start(config);

@@ -1,4 +1,5 @@
-//! The few things asked of the operating system directly: futex, a lock made of it, signal-free threads. Linux only.
+//! The few things asked of the operating system directly: futex, a lock made of it, signal-free
+//! threads. Linux only.
 
 const std = @import("std");
 const linux = std.os.linux;

@@ -1,20 +1,21 @@
-//! Tensors by handle: slot in the low 20 bits, generation in the high 12, never 0. A tensor is a window (offset, dims,
-//! strides) on a storage that views share; the storage goes with its last tensor. Scopes are lists of tensors.
-//! Everything here runs under the library's lock.
+//! Tensors by handle: slot in the low 20 bits, generation in the high 12, never 0. A tensor is a
+//! window (offset, dims, strides) on a storage that views share; the storage goes with its last
+//! tensor. Scopes are lists of tensors. Everything here runs under the library's lock.
 
 const std = @import("std");
 const api = @import("backend.zig");
 const abi = @import("abi.zig");
 const arena = @import("arena.zig");
 const files = @import("files.zig");
+const shape = @import("shape.zig");
 const Status = api.Status;
 
 pub const slots_max = 1 << 20;
 const generation_max = (1 << 12) - 1;
-/// A slot rests while fewer than this many others are free, so that a stale handle stays stale for long.
+/// A slot rests while fewer than this many others are free, so that a stale handle stays stale for
+/// long.
 const resting = 1024;
 pub const scopes_max = 256;
-pub const bytes_max = @as(u64, 1) << 48;
 const none = std.math.maxInt(u32);
 const gpa = std.heap.c_allocator;
 
@@ -75,50 +76,20 @@ pub fn explain(handle: u32) []const u8 {
     return if (handle % slots_max < table.items.len) "it was freed" else "there never was one";
 }
 
-/// Dims or strides for a text, printed with {f}.
-pub const List = struct {
-    items: []const u32,
-    pub fn format(list: List, w: *std.Io.Writer) std.Io.Writer.Error!void {
-        for (list.items, 0..) |x, i| try w.print("{s}{d}", .{ if (i == 0) "[" else ", ", x });
-        try w.writeAll("]");
-    }
-};
-
-/// Bytes of a tensor with these dims, or null beyond bytes_max.
-pub fn byteCount(dtype: api.Dtype, dims: []const u32) ?u64 {
-    var n: u64 = dtype.size();
-    var is_empty = false;
-    for (dims) |d| {
-        if (d == 0) is_empty = true;
-        n = std.math.mul(u64, n, @max(d, 1)) catch return null;
-    }
-    if (n > bytes_max) return null;
-    return if (is_empty) 0 else n;
-}
-
-fn rowMajor(dtype: api.Dtype, dims: []const u32) ?api.Desc {
-    var desc: api.Desc = .{ .ptr = 0, .dtype = dtype, .rank = @intCast(dims.len) };
-    var stride: u64 = 1;
-    var i = dims.len;
-    while (i > 0) {
-        i -= 1;
-        desc.dims[i] = dims[i];
-        desc.strides[i] = std.math.cast(u32, stride) orelse {
-            if (dims[i] > 1) return null;
-            desc.strides[i] = 0;
-            continue;
-        };
-        stride *= @max(dims[i], 1);
-    }
-    return desc;
-}
-
 /// Uninitialised memory; rows of more than 2^32 elements have no u32 stride and are refused.
 pub fn create(comptime op: []const u8, dtype: api.Dtype, dims: []const u32, out: *u32) Status {
-    const bytes = byteCount(dtype, dims) orelse
-        return abi.fail(.bad_shape, op ++ ": {f} is larger than 2^48 bytes", .{List{ .items = dims }});
-    var desc = rowMajor(dtype, dims) orelse
-        return abi.fail(.bad_shape, op ++ ": a row of {f} has more than 2^32 elements", .{List{ .items = dims }});
+    const bytes = shape.byteCount(dtype, dims) orelse
+        return abi.fail(
+            .bad_shape,
+            op ++ ": {f} is larger than 2^48 bytes",
+            .{shape.List{ .items = dims }},
+        );
+    var desc = shape.rowMajor(dtype, dims) orelse
+        return abi.fail(
+            .bad_shape,
+            op ++ ": a row of {f} has more than 2^32 elements",
+            .{shape.List{ .items = dims }},
+        );
     const storage = gpa.create(Storage) catch return noMemory(op);
     var block: arena.Block = undefined;
     const status = arena.alloc(bytes, &block);
@@ -148,14 +119,18 @@ pub fn createInFile(
     out: *u32,
 ) Status {
     const op = "tensor_from_file";
-    var desc = rowMajor(dtype, dims) orelse
-        return abi.fail(.bad_shape, op ++ ": a row of {f} has more than 2^32 elements", .{List{ .items = dims }});
+    var desc = shape.rowMajor(dtype, dims) orelse
+        return abi.fail(
+            .bad_shape,
+            op ++ ": a row of {f} has more than 2^32 elements",
+            .{shape.List{ .items = dims }},
+        );
     const storage = gpa.create(Storage) catch return noMemory(op);
     files.retain(file);
     storage.* = .{
         .refs = 0,
         .ptr = file.address + offset,
-        .bytes = byteCount(dtype, dims).?,
+        .bytes = shape.byteCount(dtype, dims).?,
         .block = undefined,
         .file = file,
         .on_device = on_device,
@@ -165,7 +140,13 @@ pub fn createInFile(
 }
 
 /// A window on `source`'s storage. `offset` counts elements from its first one.
-pub fn view(source: *const Tensor, offset: u64, dims: []const u32, strides: []const u32, out: *u32) Status {
+pub fn view(
+    source: *const Tensor,
+    offset: u64,
+    dims: []const u32,
+    strides: []const u32,
+    out: *u32,
+) Status {
     const size = source.desc.dtype.size();
     const storage = source.storage.?;
     var desc: api.Desc = .{ .ptr = 0, .dtype = source.desc.dtype, .rank = @intCast(dims.len) };
@@ -181,13 +162,13 @@ pub fn view(source: *const Tensor, offset: u64, dims: []const u32, strides: []co
     const first: u128 = source.desc.ptr - storage.ptr;
     const end = first + (if (is_empty) @as(u128, offset) else last + 1) * size;
     // No more elements than the memory holds: a broadcast must not make an op endless.
-    const bytes = byteCount(desc.dtype, dims) orelse bytes_max;
+    const bytes = shape.byteCount(desc.dtype, dims) orelse shape.bytes_max;
     if (end > storage.bytes or bytes > storage.bytes) return abi.fail(
         .bad_shape,
         "tensor_view: {f} with strides {f} at element {d} lies outside the parent's {d} bytes",
         .{
-            List{ .items = dims },
-            List{ .items = strides },
+            shape.List{ .items = dims },
+            shape.List{ .items = strides },
             offset,
             storage.bytes - @as(u64, @intCast(first)),
         },
@@ -250,11 +231,15 @@ fn destroy(storage: *Storage) void {
     gpa.destroy(storage);
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 pub fn pushScope() Status {
     if (depth + 1 == scopes_max) {
-        return abi.fail(.bad_argument, "scope_push: {d} scopes are open already", .{scopes_max - 1});
+        return abi.fail(
+            .bad_argument,
+            "scope_push: {d} scopes are open already",
+            .{scopes_max - 1},
+        );
     }
     depth += 1;
     return .ok;

@@ -1,10 +1,12 @@
-//! One call of an op from outside: resolves handles, checks what the contract (docs/ops.md) asks, and only then calls the
-//! backend. The first failed check decides status and text; the checks after it are skipped, so an op reads as a list.
+//! One call of an op from outside: resolves handles, checks what the contract (docs/ops.md) asks,
+//! and only then calls the backend. The first failed check decides status and text; the checks
+//! after it are skipped, so an op reads as a list.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
 const backend = @import("../backend.zig");
 const overlap = @import("overlap.zig");
+const shapes = @import("../shape.zig");
 const state = @import("../state.zig");
 const tensor = @import("../tensor.zig");
 
@@ -32,7 +34,11 @@ pub const Call = struct {
     pub fn begin(op: []const u8) Call {
         state.mutex.lock();
         var c: Call = .{ .op = op };
-        if (state.current() == null) c.reject(.not_initialised, "the library is not initialised", .{});
+        if (state.current() == null) c.reject(
+            .not_initialised,
+            "the library is not initialised",
+            .{},
+        );
         if (abi.isCancelled()) c.reject(.cancelled, "cancelled", .{});
         return c;
     }
@@ -55,7 +61,7 @@ pub const Call = struct {
         return if (status != .ok) status else c.status;
     }
 
-    // -----------------------------------------------------------------------------------------------------------------
+    // ---------------------------------------------------------------------------------------------
 
     /// A tensor that is only read.
     pub fn in(c: *Call, comptime name: []const u8, handle: u32) Operand {
@@ -127,7 +133,7 @@ pub const Call = struct {
         } else false;
     }
 
-    // -----------------------------------------------------------------------------------------------------------------
+    // ---------------------------------------------------------------------------------------------
 
     pub fn rank(c: *Call, o: Operand, want: u32) void {
         if (o.d.rank != want) {
@@ -137,7 +143,11 @@ pub const Call = struct {
 
     pub fn dims(c: *Call, o: Operand, want: []const u32) void {
         if (o.d.rank != want.len or !std.mem.eql(u32, o.d.dims[0..o.d.rank], want)) {
-            c.reject(.bad_shape, "{s} is {f}, want {f}", .{ o.name, shape(o.d), List{ .items = want } });
+            c.reject(
+                .bad_shape,
+                "{s} is {f}, want {f}",
+                .{ o.name, shape(o.d), List{ .items = want } },
+            );
         }
     }
 
@@ -150,7 +160,11 @@ pub const Call = struct {
     }
 
     pub fn dtype(c: *Call, o: Operand, want: Dtype) void {
-        if (o.d.dtype != want) c.reject(.bad_dtype, "{s} is {t}, want {t}", .{ o.name, o.d.dtype, want });
+        if (o.d.dtype != want) c.reject(
+            .bad_dtype,
+            "{s} is {t}, want {t}",
+            .{ o.name, o.d.dtype, want },
+        );
     }
 
     pub fn sameDtype(c: *Call, a: Operand, b: Operand) void {
@@ -213,7 +227,11 @@ pub const Call = struct {
     }
 
     pub fn eps(c: *Call, value: f32) void {
-        if (!(value >= 0 and value < 1)) c.reject(.bad_argument, "eps is {e}, want 0 ≤ eps < 1", .{value});
+        if (!(value >= 0 and value < 1)) c.reject(
+            .bad_argument,
+            "eps is {e}, want 0 ≤ eps < 1",
+            .{value},
+        );
     }
 
     /// A number as a tag of enum E.
@@ -225,7 +243,13 @@ pub const Call = struct {
     }
 };
 
-const nothing: Desc = .{ .ptr = 0, .dtype = .f32, .rank = 1, .dims = @splat(1), .strides = @splat(1) };
+const nothing: Desc = .{
+    .ptr = 0,
+    .dtype = .f32,
+    .rank = 1,
+    .dims = @splat(1),
+    .strides = @splat(1),
+};
 
 const Shape = struct {
     d: Desc,
@@ -236,7 +260,7 @@ const Shape = struct {
     }
 };
 
-const List = tensor.List;
+const List = shapes.List;
 
 /// A tensor's dtype and dims for a text, printed with {f}.
 pub fn shape(d: Desc) Shape {

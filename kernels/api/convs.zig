@@ -86,7 +86,11 @@ fn checkOutput(
         const up = if (axis == 0) up_t else up_s;
         const size = if (!up) n else if (axis == 0) 2 * n - 1 else 2 * n;
         const padded = size + if (axis == 0) kernel - 1 else kernel / 2 * 2;
-        if (padded < kernel) c.reject(.bad_shape, "x {f} is smaller than the kernel", .{call.shape(x.d)});
+        if (padded < kernel) c.reject(
+            .bad_shape,
+            "x {f} is smaller than the kernel",
+            .{call.shape(x.d)},
+        );
         if (c.status != .ok) return;
         const steps = (padded - kernel) / strides[axis] + 1;
         want[axis] = @intCast(@min(steps, ~@as(u32, 0)));
@@ -140,7 +144,11 @@ fn ceil(n: u32, by: u32) u128 {
 
 fn checkMatrix(c: *Call, o: Operand, rows: u128, columns: u128) void {
     if (o.d.dims[0] == rows and o.d.dims[1] == columns) return;
-    c.reject(.bad_shape, "{s} is {f}, want [{d}, {d}]", .{ o.name, call.shape(o.d), rows, columns });
+    c.reject(
+        .bad_shape,
+        "{s} is {f}, want [{d}, {d}]",
+        .{ o.name, call.shape(o.d), rows, columns },
+    );
 }
 
 pub fn fp_unpatchify(out: u32, x: u32, kh: u32, kw: u32) callconv(.c) Status {
@@ -157,7 +165,11 @@ pub fn fp_unpatchify(out: u32, x: u32, kh: u32, kw: u32) callconv(.c) Status {
     c.notEmpty(O);
     const d = O.d.dims;
     if (kh == 0 or kw == 0 or d[2] % @max(kh, 1) != 0 or d[3] % @max(kw, 1) != 0) {
-        c.reject(.bad_argument, "out {f} does not divide into {d} x {d}", .{ call.shape(O.d), kh, kw });
+        c.reject(
+            .bad_argument,
+            "out {f} does not divide into {d} x {d}",
+            .{ call.shape(O.d), kh, kw },
+        );
     }
     if (c.status != .ok) return c.status;
     checkMatrix(&c, X, @as(u128, d[1]) * (d[2] / kh) * (d[3] / kw), @as(u128, d[0]) * kh * kw);

@@ -22,12 +22,17 @@ pub fn fp_copy(dst: u32, src: u32) callconv(.c) Status {
     return if (source.storage.?.on_device) c.run("copy", &args) else copyFromFile(&c, args);
 }
 
-/// A source in a mapped file that the device cannot read: its bytes go up as they are, then the copy runs there.
+/// A source in a mapped file that the device cannot read: its bytes go up as they are, then the
+/// copy runs there.
 fn copyFromFile(c: *Call, args: backend.Copy) Status {
     const memory = &state.current().?.memory;
     const bytes = args.src.count() * args.src.dtype.size();
     if (!args.src.isContiguous()) {
-        c.reject(.bad_shape, "src {f} lies in a mapped file and must be contiguous", .{call.shape(args.src)});
+        c.reject(
+            .bad_shape,
+            "src {f} lies in a mapped file and must be contiguous",
+            .{call.shape(args.src)},
+        );
     }
     if (c.status != .ok) return c.status;
     if (args.src.dtype == args.dst.dtype and args.dst.isContiguous()) {

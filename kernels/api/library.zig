@@ -1,4 +1,5 @@
-//! Exported functions of the library as a whole: start and stop, what it runs on, memory, errors, cancelling.
+//! Exported functions of the library as a whole: start and stop, what it runs on, memory, errors,
+//! cancelling.
 
 const std = @import("std");
 const abi = @import("../abi.zig");

@@ -28,7 +28,11 @@ pub fn fp_matmul(
     const m = A.d.dims[0];
     const k = A.d.dims[1];
     const n = W.d.dims[0];
-    if (W.d.dims[1] != k) c.reject(.bad_shape, "a is {f} but w is {f}", .{ call.shape(A.d), call.shape(W.d) });
+    if (W.d.dims[1] != k) c.reject(
+        .bad_shape,
+        "a is {f} but w is {f}",
+        .{ call.shape(A.d), call.shape(W.d) },
+    );
     if (k == 0) c.reject(.bad_shape, "a {f} has no columns", .{call.shape(A.d)});
     c.dims(O, &.{ m, n });
     if (O.d.dtype != .f32) c.sameDtype(O, A);
@@ -106,24 +110,37 @@ fn checkHeads(c: *Call, out: Operand, q: Operand, k: Operand, v: Operand) void {
     const heads = q.d.dims[1];
     const groups = k.d.dims[1];
     const size = q.d.dims[2];
-    if (k.d.dims[2] != size) c.reject(.bad_shape, "q is {f} but k is {f}", .{ call.shape(q.d), call.shape(k.d) });
+    if (k.d.dims[2] != size) c.reject(
+        .bad_shape,
+        "q is {f} but k is {f}",
+        .{ call.shape(q.d), call.shape(k.d) },
+    );
     if (groups == 0 or heads % groups != 0) {
         c.reject(.bad_shape, "{d} query heads do not divide over {d} kv heads", .{ heads, groups });
     }
     if (size > 512 or (size > 128 and size % 16 != 0)) {
-        c.reject(.unsupported, "head size {d} is beyond 128 and no multiple of 16 up to 512", .{size});
+        c.reject(
+            .unsupported,
+            "head size {d} is beyond 128 and no multiple of 16 up to 512",
+            .{size},
+        );
     }
 }
 
 fn checkSequences(c: *Call, cu_q: ?Operand, cu_k: ?Operand, tokens_q: u32, tokens_k: u32) void {
-    if ((cu_q == null) != (cu_k == null)) c.reject(.bad_argument, "give cu_q and cu_k both or neither", .{});
+    if ((cu_q == null) != (cu_k == null)) c.reject(
+        .bad_argument,
+        "give cu_q and cu_k both or neither",
+        .{},
+    );
     if (c.status != .ok or cu_q == null) return;
     c.sameDims(cu_q.?, cu_k.?);
     checkBounds(c, cu_q.?, tokens_q);
     checkBounds(c, cu_k.?, tokens_k);
 }
 
-/// Sequence bounds must rise inside the tokens. In device memory only the backend can look: its kernels clamp.
+/// Sequence bounds must rise inside the tokens. In device memory only the backend can look: its
+/// kernels clamp.
 fn checkBounds(c: *Call, cu: Operand, tokens: u32) void {
     c.rank(cu, 1);
     c.dtype(cu, .i32);
@@ -133,7 +150,11 @@ fn checkBounds(c: *Call, cu: Operand, tokens: u32) void {
     var last: i32 = 0;
     for (cu.d.host(i32)[0..cu.d.dims[0]]) |bound| {
         if (bound < last or bound > tokens) {
-            c.reject(.bad_argument, "{s} holds {d} after {d}, with {d} tokens", .{ cu.name, bound, last, tokens });
+            c.reject(
+                .bad_argument,
+                "{s} holds {d} after {d}, with {d} tokens",
+                .{ cu.name, bound, last, tokens },
+            );
             return;
         }
         last = bound;
@@ -156,7 +177,11 @@ pub fn fp_qk_norm_rope(x: u32, weight: u32, table: u32, eps: f32, style: u32) ca
         c.dtype(r, .f32);
         c.contiguous(r);
         if (r.d.dims[1] != @as(u64, 2) * size) {
-            c.reject(.bad_shape, "table is {f}, want [rows, {d}]", .{ call.shape(r.d), @as(u64, 2) * size });
+            c.reject(
+                .bad_shape,
+                "table is {f}, want [rows, {d}]",
+                .{ call.shape(r.d), @as(u64, 2) * size },
+            );
         }
         if (size % 2 != 0) c.reject(.bad_shape, "head size {d} is odd", .{size});
     }

@@ -1,5 +1,5 @@
-//! Every exported function, by file: the public `fp_*` declarations of these namespaces. lib.zig exports them and
-//! gen_symbols.zig writes their types down for TypeScript.
+//! Every exported function, by file: the public `fp_*` declarations of these namespaces. lib.zig
+//! exports them and gen_symbols.zig writes their types down for TypeScript.
 
 const std = @import("std");
 

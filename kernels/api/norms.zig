@@ -97,7 +97,11 @@ pub fn fp_group_norm_coeffs(
     c.contiguous(O);
     c.eps(eps);
     if (groups == 0 or channels % groups != 0) {
-        c.reject(.bad_argument, "{d} channels do not divide into {d} groups", .{ channels, groups });
+        c.reject(
+            .bad_argument,
+            "{d} channels do not divide into {d} groups",
+            .{ channels, groups },
+        );
     }
     const args: backend.GroupNormCoeffs = .{
         .out = O.d,

@@ -1,5 +1,5 @@
-//! Do two views share an element? Exact for the views that come up (slices of rows or columns, whole tensors); when in
-//! doubt the answer is yes, and the call is refused.
+//! Do two views share an element? Exact for the views that come up (slices of rows or columns,
+//! whole tensors); when in doubt the answer is yes, and the call is refused.
 
 const std = @import("std");
 const backend = @import("../backend.zig");
@@ -14,8 +14,9 @@ fn extent(d: Desc) u64 {
 
 pub fn areSame(a: Desc, b: Desc) bool {
     if (a.ptr != b.ptr or a.dtype != b.dtype or a.rank != b.rank) return false;
-    for (a.dims[0..a.rank], b.dims[0..b.rank], a.strides[0..a.rank], b.strides[0..b.rank]) |m, n, s, t| {
-        if (m != n or (m > 1 and s != t)) return false;
+    for (0..a.rank) |i| {
+        if (a.dims[i] != b.dims[i]) return false;
+        if (a.dims[i] > 1 and a.strides[i] != b.strides[i]) return false;
     }
     return true;
 }
@@ -26,7 +27,8 @@ pub fn areApart(a: Desc, b: Desc) bool {
     return areColumns(a, b);
 }
 
-/// Interleaved slices of one parent: both repeat with the same outermost stride and fit, side by side, in one period.
+/// Interleaved slices of one parent: both repeat with the same outermost stride and fit, side by
+/// side, in one period.
 fn areColumns(a: Desc, b: Desc) bool {
     const period = outermost(a) * a.dtype.size();
     if (period == 0 or period != outermost(b) * b.dtype.size()) return false;
@@ -60,7 +62,8 @@ fn innerExtent(d: Desc) u64 {
     return (last + 1) * d.dtype.size();
 }
 
-/// Whether two indices can name the same element: by rising stride, each must step over all that is inside it.
+/// Whether two indices can name the same element: by rising stride, each must step over all that is
+/// inside it.
 pub fn withItself(d: Desc) bool {
     if (d.count() == 0) return false;
     var done: [backend.rank_max]bool = @splat(false);

@@ -1,4 +1,5 @@
-//! Exported ops of the sampler and of what watches it: sums of latents, the step, distances, statistics, the preview.
+//! Exported ops of the sampler and of what watches it: sums of latents, the step, distances,
+//! statistics, the preview.
 
 const backend = @import("../backend.zig");
 const call = @import("call.zig");
@@ -70,7 +71,11 @@ pub fn fp_unipc(
     if (M1 == null and (cc.?[3] != 0 or (cp.?[3] != 0 and predicted != 0))) {
         c.reject(.bad_argument, "a coefficient for m1, which is missing", .{});
     }
-    if (M2 == null and cc.?[4] != 0) c.reject(.bad_argument, "a coefficient for m2, which is missing", .{});
+    if (M2 == null and cc.?[4] != 0) c.reject(
+        .bad_argument,
+        "a coefficient for m2, which is missing",
+        .{},
+    );
     const P = if (predicted != 0) c.out("predicted", predicted, &.{}) else null;
     if (P) |o| checkLatent(&c, o, X);
     const args: backend.Unipc = .{

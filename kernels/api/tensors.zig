@@ -4,6 +4,7 @@ const std = @import("std");
 const abi = @import("../abi.zig");
 const backend = @import("../backend.zig");
 const files = @import("../files.zig");
+const shapes = @import("../shape.zig");
 const state = @import("../state.zig");
 const tensor = @import("../tensor.zig");
 const call = @import("call.zig");
@@ -36,7 +37,11 @@ fn header(
     out: ?*u32,
 ) ?struct { []const u32, backend.Dtype } {
     const kind = c.tag(backend.Dtype, "dtype", dtype);
-    if (rank == 0 or rank > rank_max) c.reject(.bad_shape, "rank {d}, want 1 to {d}", .{ rank, rank_max });
+    if (rank == 0 or rank > rank_max) c.reject(
+        .bad_shape,
+        "rank {d}, want 1 to {d}",
+        .{ rank, rank_max },
+    );
     if (dims == null or out == null) c.reject(.bad_argument, "dims or output pointer missing", .{});
     return if (c.status == .ok) .{ dims.?[0..rank], kind } else null;
 }
@@ -107,7 +112,11 @@ pub fn fp_download(handle: u32, ptr: ?[*]u8, bytes: u64) callconv(.c) Status {
 fn checkTransfer(c: *call.Call, x: call.Operand, has_pointer: bool, bytes: u64) void {
     c.contiguous(x);
     const want = x.d.count() * x.d.dtype.size();
-    if (bytes != want) c.reject(.bad_shape, "{d} bytes for {f}, want {d}", .{ bytes, call.shape(x.d), want });
+    if (bytes != want) c.reject(
+        .bad_shape,
+        "{d} bytes for {f}, want {d}",
+        .{ bytes, call.shape(x.d), want },
+    );
     if (!has_pointer and want > 0) c.reject(.bad_argument, "no memory was given", .{});
 }
 
@@ -132,7 +141,11 @@ pub fn fp_scope_keep(handle: u32) callconv(.c) Status {
 pub fn fp_file_map(path: ?[*]const u8, len: u32, out: ?*u32, size_out: ?*u64) callconv(.c) Status {
     var c: call.Call = .begin("file_map");
     defer c.end();
-    if (path == null or out == null or size_out == null) c.reject(.bad_argument, "a pointer is missing", .{});
+    if (path == null or out == null or size_out == null) c.reject(
+        .bad_argument,
+        "a pointer is missing",
+        .{},
+    );
     if (c.status != .ok) return c.status;
     return files.map(path.?[0..len], out.?, size_out.?);
 }
@@ -143,7 +156,8 @@ pub fn fp_file_unmap(id: u32) callconv(.c) Status {
     return files.unmap(id);
 }
 
-/// Where the device is the host, the tensor is the file itself; where a value would start at an odd address, a copy.
+/// Where the device is the host, the tensor is the file itself; where a value would start at an odd
+/// address, a copy.
 pub fn fp_tensor_from_file(
     id: u32,
     offset: u64,
@@ -159,8 +173,8 @@ pub fn fp_tensor_from_file(
         c.reject(.bad_handle, "no file {d}", .{id});
         return c.status;
     };
-    const bytes = tensor.byteCount(kind, d) orelse {
-        c.reject(.bad_shape, "{f} is larger than 2^48 bytes", .{tensor.List{ .items = d }});
+    const bytes = shapes.byteCount(kind, d) orelse {
+        c.reject(.bad_shape, "{f} is larger than 2^48 bytes", .{shapes.List{ .items = d }});
         return c.status;
     };
     if (offset > file.bytes or bytes > file.bytes - offset) c.reject(
@@ -170,6 +184,7 @@ pub fn fp_tensor_from_file(
     );
     if (c.status != .ok) return c.status;
     const memory = &state.current().?.memory;
+    if (bytes > 0) files.willNeed(file, offset, bytes);
     if (offset % kind.size() == 0) {
         return tensor.createInFile(file, offset, kind, d, memory.is_host, out.?);
     }

@@ -1,5 +1,5 @@
-//! The cpu backend: its memory, its start (instruction set, threads) and what it tells about the machine.
-//! Library side only; the ops themselves are in cpu.zig's tables.
+//! The cpu backend: its memory, its start (instruction set, threads) and what it tells about the
+//! machine. Library side only; the ops themselves are in cpu.zig's tables.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -32,7 +32,11 @@ var choice: dispatch.Choice = undefined;
 var brand: [48]u8 = @splat(0);
 
 fn start(config: api.Config) api.Status {
-    if (config.device != 0) return abi.fail(.bad_argument, "init: the cpu backend has device 0 only", .{});
+    if (config.device != 0) return abi.fail(
+        .bad_argument,
+        "init: the cpu backend has device 0 only",
+        .{},
+    );
     const wanted = std.c.getenv("FRAMEPACK_CPU");
     choice = dispatch.choose(if (wanted) |w| std.mem.span(w) else null) orelse return .unsupported;
     pool.library.resize(config.threads) catch
@@ -61,7 +65,7 @@ fn info() api.Info {
     };
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 /// From this size on memory comes straight from the kernel, in huge pages where it has them.
 const map_bytes = 4 << 20;
@@ -90,7 +94,10 @@ fn map(bytes: u64) ?u64 {
     if (linux.errno(rc) != .SUCCESS) return null;
     const first = std.mem.alignForward(u64, rc, huge_page);
     if (first > rc) _ = linux.munmap(@ptrFromInt(rc), first - rc);
-    if (rc + all > first + want) _ = linux.munmap(@ptrFromInt(first + want), rc + all - first - want);
+    if (rc + all > first + want) _ = linux.munmap(
+        @ptrFromInt(first + want),
+        rc + all - first - want,
+    );
     _ = linux.madvise(@ptrFromInt(first), want, linux.MADV.HUGEPAGE);
     return first;
 }

@@ -1,7 +1,8 @@
-//! The cpu backend's op table. build.zig compiles this file and all ops once per instruction set (cpu_object.zig); the
-//! library picks one table at start (dispatch.zig). Ops choose code by `@import("builtin").cpu.features` at comptime.
-//! Ops keep no state: `../pool.zig` (parallelFor, scratch) and `../abi.zig` (fail) reach the library's only copy through
-//! hidden `fp_internal_*` symbols resolved at link time (linkage.zig), and work directly in `zig build test`.
+//! The cpu backend's op table. build.zig compiles this file and all ops once per instruction set
+//! (cpu_object.zig); the library picks one table at start (dispatch.zig). Ops choose code by
+//! `@import("builtin").cpu.features` at comptime. Ops keep no state: `../pool.zig` (parallelFor,
+//! scratch) and `../abi.zig` (fail) reach the library's only copy through hidden `fp_internal_*`
+//! symbols resolved at link time (linkage.zig), and work directly in `zig build test`.
 
 const backend = @import("../backend.zig");
 const abi = @import("../abi.zig");
@@ -47,7 +48,8 @@ pub const table: backend.Ops = .{
     .from_u8 = files.preview.from_u8,
 };
 
-/// The files whose tests belong to this backend; an op's file is added to this list with its line in the table.
+/// The files whose tests belong to this backend; an op's file is added to this list with its line
+/// in the table.
 pub const files = struct {
     pub const conv3d = @import("conv3d.zig");
     pub const patch = @import("patch.zig");

@@ -1,5 +1,5 @@
-//! Picks the cpu table: the strongest instruction set that this machine and its operating system support, or the one
-//! FRAMEPACK_CPU names. Runs once, at fp_init.
+//! Picks the cpu table: the strongest instruction set that this machine and its operating system
+//! support, or the one FRAMEPACK_CPU names. Runs once, at fp_init.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -19,13 +19,19 @@ pub const Choice = struct { name: []const u8, ops: *const backend.Ops };
 pub fn choose(wanted: ?[]const u8) ?Choice {
     const level = supported();
     const index = if (wanted) |name| indexOf(name) orelse {
-        _ = abi.fail(.bad_argument, "FRAMEPACK_CPU: no such instruction set (known: {s})", .{known()});
+        _ = abi.fail(
+            .bad_argument,
+            "FRAMEPACK_CPU: no such instruction set (known: {s})",
+            .{known()},
+        );
         return null;
     } else if (level == 0) 0 else level - 1;
     if (index >= level) {
-        _ = abi.fail(.unsupported, "this processor lacks the instruction set '{s}' (it has {d} of: {s})", .{
-            kinds[index], level, known(),
-        });
+        _ = abi.fail(
+            .unsupported,
+            "this processor lacks the instruction set '{s}' (it has the first {d} of: {s})",
+            .{ kinds[index], level, known() },
+        );
         return null;
     }
     return .{ .name = kinds[index], .ops = tables()[index] };
