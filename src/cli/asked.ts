@@ -2,7 +2,8 @@
 
 import type { Recipe } from "../engine/job.ts";
 import { chooseOutput } from "../engine/media/output-name.ts";
-import { type Resolved, resolveSettings } from "../engine/settings.ts";
+import { measurePicture } from "../engine/media/picture.ts";
+import { type Resolved, recipeOf, resolveSettings } from "../engine/settings.ts";
 import { type Flags, parseFlags, toggle } from "./flags.ts";
 import { settingFlags, settingsOf } from "./setting-flags.ts";
 
@@ -25,8 +26,11 @@ export const settingsFromArgs = (verb: string, args: readonly string[]): Asked =
   };
 };
 
-/** The recipe with its video's name chosen; refuses a name that is taken. */
-export const withOutput = (recipe: Recipe): Recipe => ({
-  ...recipe,
-  out: chooseOutput(recipe.out, recipe),
-});
+/** A recipe that can be tried: its picture is one, and its video has a name that is free. */
+export const recipeToRun = async (resolved: Resolved): Promise<Recipe> => {
+  const recipe = recipeOf(resolved);
+  const out = chooseOutput(recipe.out, recipe);
+  // The job looks again; here it costs nothing yet, neither a library nor an engine.
+  await measurePicture(recipe.image);
+  return { ...recipe, out };
+};

@@ -24,7 +24,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
   });
   if (json) console.log(JSON.stringify(plan));
   else console.log(planTable(plan).join("\n"));
-  if (image === null) console.error("No picture was given; a square one is assumed.");
+  if (image === null) process.stderr.write("No picture was given; a square one is assumed.\n");
   return 0;
 };
 

@@ -39,10 +39,9 @@ export const eventLine = (event: JobEvent, view: JobView): string | undefined =>
         `Finished in ${span(event.latencyMs)}: ${printable(event.path)}, ` +
         `${count(event.frames, "frame")} = ${length(event.seconds)}`
       );
+    // Told at the very end, with everything else that the outcome needs.
     case "cancelled":
-      return stoppedLine(event.kept);
     case "failed":
-      return event.kept === null ? undefined : `${printable(event.kept)} keeps what was finished`;
     case "heartbeat":
     case "preview":
     case "memory":

@@ -1,8 +1,9 @@
 // Amounts in words for people: spans of time, bytes, counts. One way everywhere.
 
-/** "0.80 s", "9.6 s", "50 s", "4 min 10 s", "1 h 05 min". */
+/** "8 ms", "0.80 s", "9.6 s", "50 s", "4 min 10 s", "1 h 05 min". */
 export const span = (ms: number): string => {
   const s = ms / 1000;
+  if (s < 0.0995) return `${Math.round(ms)} ms`;
   if (s < 1) return `${s.toFixed(2)} s`;
   if (s < 9.95) return `${s.toFixed(1)} s`;
   const whole = Math.round(s);

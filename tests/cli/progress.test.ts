@@ -121,7 +121,7 @@ const lines: readonly (readonly [JobEvent, string | undefined])[] = [
     { type: "fileWritten", kind: "partial", path: "/a.mp4", bytes: 3588, frames: 33 },
     "/a.mp4 plays now: 33 frames, 3.6 kB",
   ],
-  [{ type: "cancelled", code: 130, kept: "/a.mp4" }, "Stopped; /a.mp4 keeps the finished sections"],
+  [{ type: "cancelled", code: 130, kept: "/a.mp4" }, undefined],
   [
     {
       type: "finished",
@@ -143,8 +143,8 @@ test.each(lines)("event %# as a line", (event, line) => {
 
 test("amounts read as people say them", () => {
   expect([0, 80, 800, 9600, 9960, 49_600, 59_700, 250_000, 3_900_000].map(span)).toEqual([
-    "0.00 s",
-    "0.08 s",
+    "0 ms",
+    "80 ms",
     "0.80 s",
     "9.6 s",
     "10 s",

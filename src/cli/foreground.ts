@@ -1,0 +1,100 @@
+// One job in this process, from a recipe to an exit code: events go to a reporter, signals stop it,
+// and whatever happens ends in one outcome. What a job does is run-job.ts's business.
+
+import type { Emit, JobEvent } from "../engine/events.ts";
+import { exitCodes, Failure, type FailureReport, reportOf } from "../engine/failure.ts";
+import type { Recipe } from "../engine/job.ts";
+import { emptyView, type JobView, playableFile, reduceView } from "../engine/job-view.ts";
+import { stateDir } from "../engine/paths.ts";
+import { type Outcome, type Reporter, reporterFor } from "./reporter.ts";
+import { stopCode, stopOnSignals } from "./stop-signals.ts";
+
+export type RunJob = (
+  recipe: Recipe,
+  context: Readonly<{ emit: Emit; signal: AbortSignal; stateDir: string }>,
+) => Promise<unknown>;
+
+export type ForegroundOptions = Readonly<{ json: boolean; quiet: boolean }>;
+
+/** Runs the job and shows it; the outcome's code is the program's. */
+export const runInForeground = async (
+  recipe: () => Promise<Recipe>,
+  options: ForegroundOptions,
+  runJob?: RunJob,
+): Promise<Outcome> => {
+  const { stdout: out, stderr: err } = process;
+  const colour = Boolean(err.isTTY) && !process.env.NO_COLOR;
+  using reporter = reporterFor({ ...options, colour, out, err });
+  const stop = new AbortController();
+  using _signals = stopOnSignals(stop, (signal) => {
+    if (signal !== "SIGINT") return;
+    reporter.note("Stopping after this block; Ctrl-C again ends at once.");
+  });
+  using _pipe = stopWhenUnread(stop);
+  const outcome = await runToOutcome(recipe, reporter, stop.signal, runJob ?? inProcess);
+  reporter.end(outcome);
+  return outcome;
+};
+
+/** Loaded here and not above: `run --help` and a mistyped flag need no library. */
+const inProcess: RunJob = async (recipe, context) =>
+  (await import("../engine/run-job.ts")).runJob(recipe, context);
+
+export const runToOutcome = async (
+  recipe: () => Promise<Recipe>,
+  reporter: Reporter,
+  signal: AbortSignal,
+  runJob: RunJob,
+): Promise<Outcome> => {
+  let view: JobView = emptyView;
+  const emit = (event: JobEvent): void => {
+    view = reduceView(view, event);
+    reporter.event(event);
+  };
+  try {
+    await runJob(await recipe(), { emit, signal, stateDir: stateDir() });
+  } catch (error) {
+    if (signal.aborted) return stopped(view, signal);
+    const failure = reportOf(error);
+    return failed(view, failure);
+  }
+  if (view.finished !== null) {
+    const { path } = view.finished;
+    return { code: exitCodes.ok, path, kept: null, failure: null, plan: view.plan };
+  }
+  if (signal.aborted || view.cancelled !== null) return stopped(view, signal);
+  if (view.failed !== null) {
+    const { id, code, message, hint } = view.failed;
+    const failure = { id, code, message, ...(hint === null ? {} : { hint }) };
+    return failed(view, failure);
+  }
+  throw new Error("the job ended without saying how");
+};
+
+const stopped = (view: JobView, signal: AbortSignal): Outcome => {
+  const failure = signal.reason instanceof Failure ? reportOf(signal.reason) : null;
+  return { code: stopCode(signal), path: null, kept: playableFile(view), failure, plan: view.plan };
+};
+
+const failed = (view: JobView, failure: FailureReport): Outcome => ({
+  code: failure.code,
+  path: null,
+  kept: playableFile(view),
+  failure,
+  plan: view.plan,
+});
+
+/** Nobody reads our output any more (`run --json | head -1`): the job stops as at Ctrl-C, its sections kept. */
+const stopWhenUnread = (stop: AbortController): Disposable => {
+  const others = process.stdout.listeners("error");
+  const closed = (): void =>
+    stop.abort(new Failure("output.unread", "The reader of the output went away."));
+  process.stdout.removeAllListeners("error");
+  process.stdout.on("error", closed);
+  return {
+    [Symbol.dispose]: () => {
+      process.stdout.removeListener("error", closed);
+      for (const other of others) process.stdout.on("error", other as (error: Error) => void);
+    },
+  };
+};
