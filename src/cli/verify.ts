@@ -48,6 +48,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
     report(verdict, flags);
     sum.checks += verdict.checks.length;
     sum.misses += verdict.checks.filter((check) => !check.pass).length;
+    noteUnseen(of.name, verdict);
     noteSkipped(of.name, verdict, wanted === "all" || flags.quiet === true);
   }
   const where = `${info.backend}, ${info.threads} thread${info.threads === 1 ? "" : "s"}`;
@@ -72,6 +73,15 @@ const lineOf = (check: Check): string => {
   const error = `${check.metric} ${short(check.error)} ${check.pass ? "≤" : ">"} ${short(check.limit)}`;
   const mark = check.pass ? "ok  " : "MISS";
   return `${mark} ${check.dtype.padEnd(4)} ${where}: ${check.tensor}${check.final ? " *" : ""}  ${error}`;
+};
+
+const noteUnseen = (name: string, { unseen }: Verdict): void => {
+  if (unseen.length === 0) return;
+  const some = unseen.slice(0, 5).map((tensor) => quoted(tensor, 80));
+  const more = unseen.length > some.length ? " and others" : "";
+  console.error(
+    `${quoted(name, 100)} has outputs that were not compared: ${some.join(", ")}${more}.`,
+  );
 };
 
 const noteSkipped = (name: string, { checks, skipped }: Verdict, isQuiet: boolean): void => {

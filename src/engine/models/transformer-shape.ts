@@ -109,9 +109,11 @@ export const refinerShapes = (name: string, sizes: RefinerSizes): Shapes => {
   );
 };
 
+/** The refiner's hidden width does not follow mlp_ratio. */
 export const refinerSizesOf = (config: TransformerConfig): RefinerSizes => ({
   ...config,
   layers: config.refinerLayers,
+  mlpDim: 4 * config.dim,
 });
 
 const conditioningGroup = (config: TransformerConfig): WeightGroup => {

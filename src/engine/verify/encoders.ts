@@ -1,8 +1,10 @@
 // Cases of the encoders: both text encoders, the image encoder, and prompts from end to end.
 
 import { z } from "zod";
+import { holdBreath } from "../models/breathe.ts";
 import { loadClip, loadLlama, loadSiglip } from "../models/load.ts";
 import { Bag } from "../models/ownership.ts";
+import { embedPrompt } from "../run/conditioning.ts";
 import { PromptTokenizer } from "../text/prompt.ts";
 import { type Judge, type Values, valuesOf } from "./measure.ts";
 import { allDtypes, type CaseKind, type CaseRun, tapInto } from "./runner.ts";
@@ -19,8 +21,8 @@ const runLlama = async ({ case: of, variant, judge, load }: CaseRun): Promise<vo
   const length = inputs.numbers("attention_mask").reduce((a, b) => a + b, 0);
   const ids = inputs.numbers("input_ids").slice(0, length);
   using held = new Bag();
-  held.add(await loaded.network.hidden(ids, { tap, frequencies: "exact" }));
-  const hidden = held.add(await loaded.network.hidden(ids, { frequencies: "exact" }));
+  held.add(await loaded.network.hidden(ids, { tap }));
+  const hidden = held.add(await loaded.network.hidden(ids));
   tap("hidden_states_m3", hidden);
   if (crop < length) tap("cropped", held.add(hidden.rows(crop, length)));
 };
@@ -61,10 +63,7 @@ const runSiglip = async ({ case: of, variant, judge, load }: CaseRun): Promise<v
 
 export const siglip: CaseKind = { dtypes: allDtypes, perVariant: true, run: runSiglip };
 
-const promptsSchema = z.object({
-  prompts: z.array(z.string()),
-  crop_start: z.int().nonnegative(),
-});
+const promptsSchema = z.object({ prompts: z.array(z.string()) });
 
 const runPrompts = async ({ case: of, variant, judge, load }: CaseRun): Promise<void> => {
   const { prompts } = promptsSchema.parse(of.raw);
@@ -75,16 +74,15 @@ const runPrompts = async ({ case: of, variant, judge, load }: CaseRun): Promise<
   });
   using llama = loadLlama(of.path("text_encoder"), load);
   using clip = loadClip(of.path("text_encoder_2"), load);
+  const encoders = { llama: llama.network, clip: clip.network };
   for (const [i, prompt] of prompts.entries()) {
     const tap = tapInto(judge, outputs, `${i}.`);
-    const tokens = tokenizer.encode(prompt);
-    using hidden = await llama.network.hidden(tokens.llama.ids, { frequencies: "exact" });
-    using rows = hidden.rows(tokens.llama.crop, tokens.llama.ids.length);
-    tap("llama_vec", rows);
-    using pooled = await clip.network.pooled(tokens.clip.ids);
+    using embedding = await embedPrompt(encoders, tokenizer.encode(prompt), holdBreath);
+    const { text, pooled } = embedding;
+    tap("llama_vec", text);
     tap("clip_l_pooler", pooled);
     const sum = outputs.find(`${i}.mask_sum`);
-    if (sum !== undefined) judge.whole(`${i}.mask_sum`, [rows.dims[0] ?? 0], sum.data);
+    if (sum !== undefined) judge.whole(`${i}.mask_sum`, [text.dims[0] ?? 0], sum.data);
   }
 };
 

@@ -9,6 +9,7 @@ import { publishedSettings } from "../config/framepack-json.ts";
 import { normalised, squeezed } from "../models/siglip-pixels.ts";
 import { type Picture, picture } from "../picture.ts";
 import { resize } from "../resize.ts";
+import type { Limit } from "./case.ts";
 import type { Judge } from "./measure.ts";
 import type { CaseKind, CaseRun } from "./runner.ts";
 import type { ReferenceFile } from "./tensors.ts";
@@ -98,6 +99,9 @@ const compareVision = (
     judge.compare("siglip.pixel_values", normalised(square, range), want.data);
 };
 
+/** What cutting a colour to a byte takes away at most. */
+const byteStep: Limit = { metric: "max_abs", value: 1 / 255 + 1e-6 };
+
 const comparePreview = (inputs: ReferenceFile, outputs: ReferenceFile, judge: Judge): void => {
   using scratch = ops.scope();
   const { factors, bias } = publishedSettings.latentRgb;
@@ -107,6 +111,12 @@ const comparePreview = (inputs: ReferenceFile, outputs: ReferenceFile, judge: Ju
   const rgb = ops.latentRgb(latents, matrix, offset); // [T, h, w, 3]
   const [frames = 0, rows = 0, columns = 0] = rgb.dims;
   const bytes = rgb.u8();
+  const planes = Float32Array.from({ length: bytes.length }, (_, i) => {
+    const pixels = bytes.length / 3;
+    return (bytes[(i % pixels) * 3 + Math.floor(i / pixels)] ?? 0) / 255;
+  });
+  const exact = outputs.find("preview.rgb"); // [3, T, h, w], not cut to bytes
+  if (exact !== undefined) judge.compare("preview.rgb", planes, exact.data, byteStep);
   const want = outputs.find("preview.uint8"); // frames side by side
   if (want === undefined) return;
   const wide = new Uint8Array(bytes.length);

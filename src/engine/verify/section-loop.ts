@@ -4,14 +4,18 @@
 import { z } from "zod";
 import * as ops from "../../ffi/ops.ts";
 import { Tensor } from "../../ffi/tensor.ts";
+import { cropToBucket } from "../buckets.ts";
 import { loadTransformer, loadVae } from "../models/load.ts";
 import { Bag } from "../models/ownership.ts";
+import type { TransformerInput } from "../models/transformer.ts";
 import { posteriorLatents, type Vae } from "../models/vae.ts";
+import { picture } from "../picture.ts";
 import { guidanceOf, timestepOf } from "../sampling/sampler.ts";
 import { scheduleTokens, sigmas } from "../sampling/schedule.ts";
 import { decodeClip } from "../sections/decode-clip.ts";
 import { makeSections } from "../sections/make-sections.ts";
 import { sampleSection } from "../sections/sample-section.ts";
+import type { Judge } from "./measure.ts";
 import type { CaseKind, CaseRun } from "./runner.ts";
 import { LoopWatch } from "./section-watch.ts";
 import type { ReferenceFile } from "./tensors.ts";
@@ -39,6 +43,7 @@ const runLoop = async ({ case: of, judge, load }: CaseRun): Promise<void> => {
   using held = new Bag();
   using vae = loadVae(of.path("vae"), load);
   using transformer = loadTransformer(of.path("transformer"), load);
+  compareCrop(inputs, judge);
   const start = await startLatent(vae.network, inputs, held);
   judge.compare("start_latent", start.data, outputs.get("start_latent").data);
 
@@ -51,16 +56,16 @@ const runLoop = async ({ case: of, judge, load }: CaseRun): Promise<void> => {
     rounding: load.dtype,
   };
   const timesteps = Array.from({ length: settings.steps }, (_, i) => timestepOf(i, scalars));
-  const condition = (prefix: string): Parameters<typeof transformer.network.begin>[0] => ({
+  const condition = (suffix: string): TransformerInput => ({
     timesteps,
     guidance: guidanceOf(scalars),
-    text: held.add(textRows(inputs, `${prefix}llama_vec`, `${prefix}llama_attention_mask`)),
-    pooled: held.add(inputs.tensor(`${prefix}clip_l_pooler`)),
+    text: held.add(textRows(inputs, `llama_vec${suffix}`, `llama_attention_mask${suffix}`)),
+    pooled: held.add(inputs.tensor(`clip_l_pooler${suffix}`)),
     image: inputs.has("image_embeddings") ? held.add(inputs.tensor("image_embeddings")) : undefined,
   });
   using positive = await transformer.network.begin(condition(""));
-  using negative = inputs.has("negative.llama_vec")
-    ? await transformer.network.begin(condition("negative."))
+  using negative = inputs.has("llama_vec_n")
+    ? await transformer.network.begin(condition("_n"))
     : undefined;
   const isExact = load.dtype === "f32";
   using watch = new LoopWatch({
@@ -96,6 +101,17 @@ const runLoop = async ({ case: of, judge, load }: CaseRun): Promise<void> => {
 };
 
 export const sectionLoop: CaseKind = { dtypes: ["f32", "bf16"], perVariant: false, run: runLoop };
+
+/** The start picture cut to the size of the video, where the case has the whole one. */
+const compareCrop = (inputs: ReferenceFile, judge: Judge): void => {
+  const whole = inputs.find("image_uint8");
+  if (whole === undefined) return;
+  const { dims, data } = inputs.get("image_cropped_uint8");
+  const [height = 0, width = 0] = whole.dims;
+  const image = picture(width, height, Uint8Array.from(whole.data));
+  const cropped = cropToBucket(image, { height: dims[0] ?? 0, width: dims[1] ?? 0 });
+  judge.whole("image_cropped_uint8", cropped.rgb, data);
+};
 
 interface Start {
   readonly data: Float32Array;

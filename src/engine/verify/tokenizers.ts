@@ -41,9 +41,9 @@ const run = async ({ case: of, judge }: CaseRun): Promise<void> => {
       name,
       count(table.rows, (row) => matches(encoder, row, table)),
     );
-    if (isClip) {
+    const rows = table.rows.filter((row) => row.slow_ids !== undefined);
+    if (rows.length > 0) {
       const original = new ClipTokenizer(of.path("tokenizer_2"), "vocab.json");
-      const rows = table.rows.filter((row) => row.slow_ids !== undefined);
       judge.equal(
         `${name} as the original`,
         count(rows, (row) => same(original.encode(row.text), row.slow_ids)),

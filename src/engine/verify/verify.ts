@@ -45,6 +45,8 @@ export interface Verdict {
   readonly checks: readonly Check[];
   /** Dtypes that were asked for and that the case says nothing about. */
   readonly skipped: readonly FloatDtype[];
+  /** Outputs of the case that nothing here makes. */
+  readonly unseen: readonly string[];
 }
 
 /** A case folder, or a model that brings a reference run. */
@@ -69,7 +71,7 @@ const runWhole = async (
   for (const dtype of dtypes.filter((each) => of.dtypes.includes(each))) {
     checks.push(...(await of.run(load(dtype))).checks);
   }
-  return { checks, skipped: dtypes.filter((each) => !of.dtypes.includes(each)) };
+  return { checks, skipped: dtypes.filter((each) => !of.dtypes.includes(each)), unseen: [] };
 };
 
 const runCase = async (
@@ -89,6 +91,7 @@ const runCase = async (
   }
   const checks: Check[] = [];
   const skipped: FloatDtype[] = [];
+  const unseen = new Set<string>();
   for (const dtype of dtypes) {
     const variants = kind.perVariant ? of.variants() : [mainVariant];
     const limited = variants.filter((variant) => limitOf(of, kind, dtype, variant) !== undefined);
@@ -102,10 +105,20 @@ const runCase = async (
       const judge = new Judge(of, variant, dtype, limit);
       await kind.run({ case: of, variant, judge, load: load(dtype) });
       if (judge.checks.length === 0) throw nothingCompared(folder, variant);
+      for (const name of unseenOutputs(of, variant, judge)) unseen.add(name);
       checks.push(...judge.checks);
     }
   }
-  return { checks, skipped };
+  return { checks, skipped, unseen: [...unseen] };
+};
+
+const unseenOutputs = (of: Case, variant: string, judge: Judge): readonly string[] => {
+  if (!of.variants().includes(variant)) return [];
+  const seen = new Set(judge.checks.map(({ tensor }) => tensor));
+  return of
+    .outputs(variant)
+    .names()
+    .filter((name) => !seen.has(name));
 };
 
 /** Tables are exact and need no limit of their own. */
