@@ -2,8 +2,9 @@
 
 import { resolveModel } from "../engine/config/model-folder.ts";
 import { measurePicture } from "../engine/media/picture.ts";
+import { stateDir } from "../engine/paths.ts";
+import { askPlan } from "../engine/plan/ask.ts";
 import { readFacts } from "../engine/plan/facts.ts";
-import { planJob } from "../engine/plan/plan.ts";
 import { type Resolved, recipeOf } from "../engine/settings.ts";
 import { settingsFromArgs } from "./asked.ts";
 import { planTable } from "./plan-table.ts";
@@ -13,14 +14,11 @@ export const run = async (args: readonly string[]): Promise<number> => {
   const { image } = resolved.values;
   const picture = image === null ? square : await measurePicture(image);
   const recipe = recipeOf(image === null ? withPicture(resolved) : resolved);
-  const plan = planJob({
-    recipe,
-    model: readFacts(resolveModel(recipe.model)),
-    picture,
+  const folder = resolveModel(recipe.model);
+  const plan = askPlan({
+    ...{ recipe, folder, picture, stateDir: stateDir() },
+    facts: readFacts(folder),
     textTokens: null,
-    isCpu: recipe.backend === "cpu",
-    deviceBytes: recipe.vramBytes,
-    rate: null,
   });
   if (json) console.log(JSON.stringify(plan));
   else console.log(planTable(plan).join("\n"));

@@ -131,7 +131,10 @@ const stopReason = (reason: unknown): Failure =>
 const keep = async (ending: Ending, resumable: boolean): Promise<string | null> => {
   const { sink, kept, jobDir } = ending;
   await kept.publishing;
-  if (sink === undefined) return null;
+  if (sink === undefined) {
+    if (!hasCheckpoint(jobDir)) removeCheckpoint(jobDir);
+    return null;
+  }
   if (!resumable && kept.sections > 0) {
     try {
       const film = await sink.finish();

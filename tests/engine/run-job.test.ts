@@ -292,3 +292,13 @@ test("the time of a second job is planned from the first", async () => {
   expect(planned?.plan.ms).toBeGreaterThan(0);
   expect(planned?.plan.basis).toBe("measured on this machine");
 });
+
+test("the plan's bytes are a bound that the job keeps to, and not a loose one", async () => {
+  const { events } = await run({ seconds: 5, teacache: true });
+
+  const planned = of(events, "planned")[0]?.plan.deviceBytesPeak ?? 0;
+  const measured = of(events, "finished")[0]?.devicePeak ?? 0;
+  expect(measured).toBeGreaterThan(0);
+  expect(planned).toBeGreaterThanOrEqual(measured);
+  expect(planned).toBeLessThan(measured * 1.4);
+});

@@ -3,6 +3,7 @@
 
 import type { Plan } from "../events.ts";
 import type { Recipe } from "../job.ts";
+import { type CoderPlan, coderGroup, decoderPlan, encoderPlan } from "../models/vae-shape.ts";
 import type { SectionSpan } from "../sections/order.ts";
 import { framesOf, overlapOf } from "../sections/order.ts";
 import {
@@ -26,6 +27,8 @@ export type PhasesInput = Readonly<{
   recipe: Recipe;
   model: ModelFacts;
   isCpu: boolean;
+  /** Memory there is; null for no limit. */
+  deviceBytes: number | null;
   rate: Rate | null;
   latent: LatentShape;
   tokens: Tokens;
@@ -47,51 +50,56 @@ export const planPhases = (input: PhasesInput): Phases => {
   const bytes = bytesOf(input.recipe);
   const other = otherBytesOf(input);
   const { bytes: weights } = model;
+  const text = encoderActivationBytes(model.llama, templateTokens + tokens.text, other);
+  const vision = encoderActivationBytes(model.siglip, model.siglip.tokens, other);
+  const encode = encodeActivationBytes(model.vae, pixelsOf(latent, model), other);
   const prepared = preparedBytes(model.transformer, {
     steps: input.recipe.steps,
     text: tokens.text,
     image: tokens.image,
     bytes,
   });
-  const kept = keptBytes(input);
-  const activations = {
-    text: encoderActivationBytes(model.llama, templateTokens + tokens.text, other),
-    vision: encoderActivationBytes(model.siglip, model.siglip.tokens, other),
-    encode: encodeActivationBytes(model.vae, pixelsOf(latent, model), other),
-    prepare: prepared,
-    sample: prepared + transformerActivationBytes(model.transformer, tokens, bytes),
-    decode: prepared + decodeBytes(input, other),
-  };
+  const step = transformerActivationBytes(model.transformer, tokens, bytes);
+  // The decoder, the shared pixels and the remembered tiles stay between sections.
+  const kept = prepared + keptBytes(input) + coderBytes(decoderPlan(model.vae), input);
+  const encoder = coderBytes(encoderPlan(model.vae), input);
   const phases = [
-    phase(input, "text", activations.text, weights.llama + weights.clip),
-    phase(input, "vision", activations.vision, weights.siglip),
-    phase(input, "encode", activations.encode, weights.vae),
-    {
-      ...phase(input, "prepare", activations.prepare, weights.transformer),
-      ms: rate?.before ?? null,
-    },
-    {
-      ...phase(input, "sample", kept + activations.sample, weights.transformer),
-      ms: sampleMs(input),
-    },
-    { ...phase(input, "decode", kept + activations.decode, weights.vae), ms: decodeMs(input) },
+    phase(input, "text", { bytes: text, weights: weights.llama + weights.clip }),
+    phase(input, "vision", { bytes: vision, weights: weights.siglip }),
+    phase(input, "encode", { bytes: encoder + encode, weights: 0 }),
+    phase(input, "prepare", { bytes: prepared, weights: weights.transformer }, rate?.before),
+    phase(input, "sample", { bytes: kept + step, weights: weights.transformer }, sampleMs(input)),
+    phase(
+      input,
+      "decode",
+      { bytes: kept + decodeBytes(input, other), weights: 0 },
+      decodeMs(input),
+    ),
   ];
   const known = phases.map(({ ms }) => ms).filter((ms) => ms !== null);
   return { phases, ms: rate === null ? null : known.reduce((sum, ms) => sum + ms, 0) };
 };
 
+/** `weights` lie in their mapped files on the CPU and are uploaded to a device. */
 const phase = (
-  { isCpu }: PhasesInput,
+  { isCpu, model }: PhasesInput,
   name: Phase["name"],
-  activations: number,
-  weightBytes: number,
+  need: Readonly<{ bytes: number; weights: number }>,
+  ms: number | null = null,
 ): Phase => ({
   name,
-  deviceBytes: Math.ceil(activations + (isCpu ? 0 : weightBytes)),
-  ramBytes: Math.ceil(programBytes + (isCpu ? activations : 0)),
-  weightBytes,
-  ms: null,
+  deviceBytes: Math.ceil(need.bytes + (isCpu ? 0 : need.weights)),
+  ramBytes: Math.ceil(programBytes + (isCpu ? need.bytes : 0)),
+  weightBytes: name === "encode" || name === "decode" ? model.bytes.vae : need.weights,
+  ms,
 });
+
+/** Convolutions are laid out anew in the run's dtype, on any backend. */
+const coderBytes = (plan: CoderPlan, input: PhasesInput): number => {
+  const { shapes } = coderGroup(plan, input.model.vae.latentChannels);
+  const values = Object.values(shapes).map((dims) => dims.reduce((n, d) => n * d, 1));
+  return values.reduce((sum, n) => sum + n, 0) * otherBytesOf(input);
+};
 
 /** Bytes of a value in the transformer, and in the encoders and the autoencoder. */
 const bytesOf = (recipe: Recipe): number => (recipe.dtype === "f32" ? 4 : 2);
@@ -103,10 +111,25 @@ const pixelsOf = (latent: LatentShape, { vae }: ModelFacts): { height: number; w
   width: latent.width * vae.spatial,
 });
 
-/** The pixels that two sections share, kept between them. */
+/** What stays between sections: the pixels that two of them share, and decoded tiles to use again. */
 const keptBytes = (input: PhasesInput): number => {
   const { height, width } = pixelsOf(input.latent, input.model);
-  return overlapOf(input.recipe.window) * height * width * 3 * otherBytesOf(input);
+  const edge = overlapOf(input.recipe.window) * height * width * 3 * otherBytesOf(input);
+  const memo = memoBytes({ height, width }, otherBytesOf(input), input.deviceBytes);
+  return edge + (input.spans.length > 1 ? memo : 0);
+};
+
+/**
+ * Room for the decoded tiles of one clip and the new ones of the next, which come before the old ones are asked for; none
+ * where that would be a large part of the memory there is.
+ */
+export const memoBytes = (
+  bucket: Readonly<{ height: number; width: number }>,
+  bytes: number,
+  deviceBytes: number | null,
+): number => {
+  const need = 9 * 17 * bucket.height * bucket.width * 3 * bytes;
+  return deviceBytes !== null && need > deviceBytes / 16 ? 0 : need;
 };
 
 const decodeBytes = ({ latent, model, recipe, tiled }: PhasesInput, bytes: number): number => {

@@ -4,6 +4,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import type { Recipe } from "../job.ts";
 
 const rateSchema = z.object({
   /** Floating point operations a second, as cost.ts counts them. */
@@ -18,18 +19,12 @@ export type Rate = Readonly<z.infer<typeof rateSchema>>;
 
 const fileSchema = z.object({ v: z.literal(1), rates: z.record(z.string(), rateSchema) });
 
-/** What a measurement holds for. */
-export type RateKey = Readonly<{
-  model: string;
-  backend: string;
-  device: string;
-  dtype: string;
-  precision: string;
-  threads: number;
-}>;
+/** What a measurement holds for: everything that is known without touching a device. */
+export type RateKey = Readonly<{ modelId: string }> &
+  Pick<Recipe, "backend" | "device" | "dtype" | "precision" | "threads">;
 
-const nameOf = (key: RateKey): string =>
-  [key.model, key.backend, key.device, key.dtype, key.precision, key.threads].join(" · ");
+const nameOf = ({ modelId, backend, device, dtype, precision, threads }: RateKey): string =>
+  [modelId, backend, device, dtype, precision, threads].join(" · ");
 
 const pathOf = (stateDir: string): string => join(stateDir, "rates.json");
 

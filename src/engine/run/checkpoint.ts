@@ -1,7 +1,7 @@
 // A job between two sections, on disk: one safetensors file, written whole or not at all. It holds everything that the
 // rest of the job depends on, so that a resumed job gives the same bytes as one that was never interrupted.
 
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { Failure } from "../failure.ts";
@@ -85,6 +85,18 @@ export const loadCheckpoint = (jobDir: string): Checkpoint | undefined => {
   const { v: _v, done, made, frames, ...rest } = parsed.data;
   const sections = { done, history: { data: history.data, frames, made }, edge: floats("edge") };
   return { ...rest, sections };
+};
+
+/** Where a job's video is being made, told before the first checkpoint: a job killed earlier leaves a partial file. */
+export const noteOutput = (jobDir: string, out: string): void => {
+  mkdirSync(jobDir, { recursive: true, mode: 0o700 });
+  writeFileSync(join(jobDir, "out"), out);
+};
+
+/** What `noteOutput` told, by this or an earlier run of the job. */
+export const notedOutput = (jobDir: string): string | null => {
+  const path = join(jobDir, "out");
+  return existsSync(path) ? readFileSync(path, "utf8") : null;
 };
 
 export const removeCheckpoint = (jobDir: string): void => {

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
-import { KernelError, type LibraryInfo, openLibrary } from "../../ffi/library.ts";
+import { KernelError, type LibraryInfo, openLibrary, resetMemoryPeak } from "../../ffi/library.ts";
 import type { Backend, FloatDtype } from "../../ffi/types.ts";
 import { Failure } from "../failure.ts";
 import type { Recipe } from "../job.ts";
@@ -20,6 +20,7 @@ type Wanted = Pick<Recipe, "backend" | "threads" | "device" | "vramBytes" | "ram
 /** Starts the backend that the recipe asks for; with "auto" the GPU where there is one that works. */
 export const openMachine = (recipe: Wanted): Machine => {
   const info = start(recipe);
+  resetMemoryPeak();
   const isCpu = info.backend !== "cuda";
   const limit = isCpu ? recipe.ramBytes : recipe.vramBytes;
   const deviceBytes = limit ?? (isCpu ? ramLimit() : info.bytes);

@@ -7,7 +7,7 @@ import type { Film } from "../media/sink.ts";
 import { TileMemo } from "../models/tile-memo.ts";
 import type { TransformerJob } from "../models/transformer.ts";
 import { transformerFlops } from "../plan/cost.ts";
-import { clipFlops } from "../plan/phases.ts";
+import { clipFlops, memoBytes } from "../plan/phases.ts";
 import { writeRate } from "../plan/rates.ts";
 import { guarded } from "../sampling/guard.ts";
 import { NoiseGenerator } from "../sampling/noise.ts";
@@ -45,9 +45,6 @@ export type Kept = {
   publishing: Promise<void>;
 };
 
-/** Pixels of tiles that the next section may need again. */
-const memoBytes = 256 << 20;
-
 export const makeVideo = async (run: VideoRun): Promise<void> => {
   const { prepared, reporter, now } = run;
   const begunAt = now();
@@ -64,7 +61,7 @@ export const makeVideo = async (run: VideoRun): Promise<void> => {
   if (measured === null) return;
   const { sample, decode, computed } = measured;
   const rate = { sample: sample * 1000, decode: decode * 1000, before: beforeMs, computed };
-  writeRate(run.stateDir, prepared.rateKey, rate);
+  writeRate(run.stateDir, { ...prepared.recipe, modelId: prepared.modelId }, rate);
 };
 
 type Conditions = Readonly<{
@@ -94,12 +91,13 @@ const condition = async (
   using vision = await embedPicture(networks.siglip.network, picture, facts.preprocessor, breathe);
   networks.siglip[Symbol.dispose]();
   reporter.phase("encode");
-  const start = await encodeStart(networks.vae.network, picture, {
+  const start = await encodeStart(networks.encoder.network, picture, {
     kind: recipe.startLatent,
     seed: recipe.seed,
     spatialTiles: tiled,
     breathe,
   });
+  networks.encoder[Symbol.dispose]();
   reporter.phase("prepare");
   const begin = async (embedding: TextEmbedding): Promise<TransformerJob> =>
     held.use(
@@ -183,7 +181,7 @@ const makeAllSections = async (run: VideoRun, parts: Parts): Promise<void> => {
     checkpoint === undefined
       ? new NoiseGenerator(recipe.seed)
       : NoiseGenerator.restore(checkpoint.noise);
-  using memo = new TileMemo(memoBytes);
+  using memo = new TileMemo(memoFor(prepared));
   using progress = new Progress({
     ...{ reporter, pace: parts.pace, now, sections: plan.sections },
     latentRgb: facts.settings.latentRgb,
@@ -223,6 +221,9 @@ const makeAllSections = async (run: VideoRun, parts: Parts): Promise<void> => {
     progress.sectionDone(made);
   }
 };
+
+const memoFor = ({ plan, machine }: Prepared): number =>
+  memoBytes(plan.bucket, machine.dtypes.vae === "f32" ? 4 : 2, machine.deviceBytes);
 
 type Writers = Readonly<{ noise: NoiseGenerator; progress: Progress }>;
 

@@ -25,6 +25,8 @@ export type Networks = Disposable &
     clip: Loaded<Clip>;
     siglip: Loaded<Siglip>;
     transformer: Loaded<Transformer>;
+    /** The autoencoder twice: its encoder is let go after the start picture, its decoder stays. */
+    encoder: Loaded<Vae>;
     vae: Loaded<Vae>;
   }>;
 
@@ -40,6 +42,7 @@ export const openNetworks = (model: ModelFolder, machine: Machine): Networks => 
   using opened = new DisposableStack();
   const networks = {
     transformer: opened.use(loadTransformer(parts.transformer, options(dtypes.transformer))),
+    encoder: opened.use(loadVae(parts.vae, options(dtypes.vae))),
     vae: opened.use(loadVae(parts.vae, options(dtypes.vae))),
     llama: opened.use(loadLlama(parts.text_encoder, options(dtypes.encoders))),
     clip: opened.use(loadClip(parts.text_encoder_2, options(dtypes.encoders))),

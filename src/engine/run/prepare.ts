@@ -1,26 +1,33 @@
 // Everything about a job that can go wrong before anything is computed: the picture, the model, the length, memory, the
 // place for the video and the encoder are all tried here, in the order of how cheap it is to find out.
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../../../package.json";
 import { cropToBucket } from "../buckets.ts";
 import { type ModelFolder, resolveModel } from "../config/model-folder.ts";
+import { modelHash } from "../config/model-hash.ts";
 import type { Plan } from "../events.ts";
 import { Failure } from "../failure.ts";
 import type { Recipe } from "../job.ts";
-import { chooseOutput } from "../media/output-name.ts";
+import { chooseOutput, dropPartial } from "../media/output-name.ts";
 import { pictureWarnings, readPicture } from "../media/picture.ts";
 import type { FrameSink } from "../media/sink.ts";
 import { type VideoOptions, videoSink } from "../media/video.ts";
 import type { Picture } from "../picture.ts";
 import { type ModelFacts, readFacts } from "../plan/facts.ts";
 import { planJob, usesSpatialTiles } from "../plan/plan.ts";
-import { type Rate, type RateKey, readRate } from "../plan/rates.ts";
+import { type Rate, readRate } from "../plan/rates.ts";
 import { printable } from "../printable.ts";
 import { cutWarnings, PromptTokenizer, type PromptTokens } from "../text/prompt.ts";
-import { type Checkpoint, loadCheckpoint, refuseOther } from "./checkpoint.ts";
+import {
+  type Checkpoint,
+  loadCheckpoint,
+  notedOutput,
+  noteOutput,
+  refuseOther,
+} from "./checkpoint.ts";
 import { type Machine, openMachine, ramLimit } from "./machine.ts";
-import { modelHash } from "./model-hash.ts";
 import type { Reporter } from "./reporter.ts";
 
 export type PrepareOptions = Readonly<{
@@ -41,7 +48,6 @@ export type Prepared = Readonly<{
   /** The autoencoder works in tiles. */
   tiled: boolean;
   rate: Rate | null;
-  rateKey: RateKey;
   /** Cut to the bucket. */
   picture: Picture;
   prompt: PromptTokens;
@@ -66,8 +72,7 @@ export const prepareJob = async (recipe: Recipe, options: PrepareOptions): Promi
   const tokenizer = new PromptTokenizer(model.parts, model.settings.promptTemplate);
   const prompt = tokenizer.encode(recipe.prompt);
   const { ids, crop } = prompt.llama;
-  const rateKey = keyOf(recipe, machine, modelId);
-  const rate = readRate(stateDir, rateKey);
+  const rate = readRate(stateDir, { ...recipe, modelId });
   const { isCpu, deviceBytes } = machine;
   const textTokens = ids.length - crop;
   const question = { recipe, model: facts, picture: whole, textTokens, isCpu, deviceBytes, rate };
@@ -82,7 +87,8 @@ export const prepareJob = async (recipe: Recipe, options: PrepareOptions): Promi
   refuseIfTooBig(plan, machine, recipe);
   const checkpoint = options.resume ? loadCheckpoint(jobDir) : undefined;
   if (checkpoint !== undefined) refuseOther(checkpoint, { recipe, model: modelId });
-  const out = checkpoint?.out ?? chooseOutput(recipe.out, recipe);
+  const out = checkpoint?.out ?? (await beginAfresh(recipe, options));
+  noteOutput(jobDir, out);
   const sink = (options.makeSink ?? videoSink)({
     out,
     workDir: join(jobDir, "parts"),
@@ -101,18 +107,16 @@ export const prepareJob = async (recipe: Recipe, options: PrepareOptions): Promi
   const picture = cropToBucket(whole, plan.bucket);
   const negative = recipe.cfg === 1 ? undefined : tokenizer.encode(recipe.negativePrompt);
   const tiled = usesSpatialTiles(question, plan.latent);
-  const made = { recipe, machine, model, modelId, facts, plan, tiled, rate, rateKey };
+  const made = { recipe, machine, model, modelId, facts, plan, tiled, rate };
   return { ...made, picture, prompt, negative, checkpoint, sink, out };
 };
 
-const keyOf = (recipe: Recipe, { info }: Machine, modelId: string): RateKey => ({
-  model: modelId,
-  backend: info.backend,
-  device: info.device || info.cpu,
-  dtype: recipe.dtype,
-  precision: recipe.precision,
-  threads: info.threads,
-});
+/** A name for the video; a partial file that a killed run of the same job left goes first. */
+const beginAfresh = async (recipe: Recipe, options: PrepareOptions): Promise<string> => {
+  const before = options.resume ? notedOutput(options.jobDir) : null;
+  if (before !== null) await dropPartial(before);
+  return before !== null && !existsSync(before) ? before : chooseOutput(recipe.out, recipe);
+};
 
 /** Activations have to fit; weights need not, as they stay in their files or are streamed. */
 const refuseIfTooBig = (plan: Plan, { isCpu }: Machine, recipe: Recipe): void => {

@@ -7,9 +7,10 @@ import { type ModelFolder, resolveModel } from "../config/model-folder.ts";
 import { Failure, reportOf } from "../failure.ts";
 import type { Recipe } from "../job.ts";
 import { readPicture } from "../media/picture.ts";
+import { stateDir } from "../paths.ts";
 import type { Picture } from "../picture.ts";
+import { askPlan } from "../plan/ask.ts";
 import { type ModelFacts, readFacts } from "../plan/facts.ts";
-import { planJob } from "../plan/plan.ts";
 import type { Inspection } from "../protocol.ts";
 import { resize } from "../resize.ts";
 import { PromptTokenizer } from "../text/prompt.ts";
@@ -35,14 +36,10 @@ export class Inspector {
       picture === null || model === null
         ? null
         : await noting(problems, "seconds", () =>
-            planJob({
-              recipe,
-              model: model.facts,
-              picture,
+            askPlan({
+              ...{ recipe, picture, folder: model.folder, facts: model.facts },
               textTokens: tokens === null ? null : tokens.llama.used,
-              isCpu: recipe.backend === "cpu" || recipe.backend === "emulated",
-              deviceBytes: recipe.vramBytes,
-              rate: null,
+              stateDir: stateDir(),
             }),
           );
     return {

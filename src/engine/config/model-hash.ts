@@ -3,9 +3,9 @@
 
 import { closeSync, openSync, readFileSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename } from "node:path";
-import type { PartName } from "../config/known-models.ts";
-import type { ModelFolder } from "../config/model-folder.ts";
 import { findWeights } from "../weights/layout.ts";
+import type { PartName } from "./known-models.ts";
+import type { ModelFolder } from "./model-folder.ts";
 
 const wholeBytesMax = 64 << 20;
 const headBytes = 1 << 20;
