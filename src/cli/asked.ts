@@ -10,19 +10,27 @@ import { settingFlags, settingsOf } from "./setting-flags.ts";
 export const outputFlags = {
   json: toggle("one line of JSON an event on stdout, an envelope last"),
   quiet: toggle("say nothing but failures; the video's path goes to stdout"),
+  here: toggle("compute in this process instead of the engine's: the job ends with it"),
 } satisfies Flags;
 
-export type Asked = Readonly<{ resolved: Resolved; json: boolean; quiet: boolean }>;
+export type Shown = Readonly<{ json: boolean; quiet: boolean; here: boolean }>;
+export type Asked = Readonly<{ resolved: Resolved; shown: Shown; detach: boolean }>;
+
+export const shownFrom = (flags: Readonly<Record<string, unknown>>): Shown => ({
+  json: flags.json === true,
+  quiet: flags.quiet === true,
+  here: flags.here === true,
+});
 
 /** What flags, environment, files and preset add up to. A lone word is a preset's name. */
-export const settingsFromArgs = (verb: string, args: readonly string[]): Asked => {
-  const spec: Flags = { ...settingFlags(), ...outputFlags };
+export const settingsFromArgs = (verb: string, args: readonly string[], more: Flags): Asked => {
+  const spec: Flags = { ...settingFlags(), ...more };
   const { flags, rest } = parseFlags(verb, spec, args, { usage: "[PRESET]", rest_max: 1 });
   const named = typeof flags.preset === "string" ? flags.preset : rest[0];
   return {
     resolved: resolveSettings({ flags: settingsOf(flags), preset: named }),
-    json: flags.json === true,
-    quiet: flags.quiet === true,
+    shown: shownFrom(flags),
+    detach: flags.detach === true,
   };
 };
 

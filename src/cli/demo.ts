@@ -13,7 +13,7 @@ import { printable, quoted } from "../engine/printable.ts";
 import type { SettingKey, Settings } from "../engine/setting-keys.ts";
 import { resolveSettings } from "../engine/settings.ts";
 import { askTerminal } from "./ask-terminal.ts";
-import { outputFlags, recipeToRun } from "./asked.ts";
+import { outputFlags, recipeToRun, shownFrom } from "./asked.ts";
 import { type Flags, parseFlags } from "./flags.ts";
 import { runInForeground } from "./foreground.ts";
 import { settingFlags, settingsOf } from "./setting-flags.ts";
@@ -22,19 +22,19 @@ import { showFilm } from "./show-film.ts";
 export const run = async (args: readonly string[]): Promise<number> => {
   const spec: Flags = { ...settingFlags(), ...outputFlags };
   const { flags, rest } = parseFlags("demo", spec, args, { usage: "[1|2|3]", rest_max: 1 });
-  const [json, quiet] = [flags.json === true, flags.quiet === true];
+  const shown = shownFrom(flags);
+  const talks = !shown.json && !shown.quiet;
   const preset = typeof flags.preset === "string" ? flags.preset : "demo";
   const chosen: Settings = { ...exampleNamed(rest[0]), ...settingsOf(flags) };
   const resolved = resolveSettings({ flags: chosen, preset });
   const { image, prompt } = resolved.values;
-  if (!json && !quiet) {
+  if (talks) {
     const picture = printable(image ?? "none");
     process.stderr.write(`Picture: ${picture}\nPrompt: ${printable(prompt, 300)}\n`);
   }
-  const outcome = await runInForeground(() => recipeToRun(resolved), { json, quiet });
+  const outcome = await runInForeground(() => recipeToRun(resolved), shown);
   const { path, plan } = outcome;
-  const seen = process.stderr.isTTY && !json && !quiet;
-  if (seen && path !== null && plan !== null) await play(path, plan);
+  if (talks && process.stderr.isTTY && path !== null && plan !== null) await play(path, plan);
   return outcome.code;
 };
 

@@ -1,5 +1,5 @@
-// One job in this process, from a recipe to an exit code: events go to a reporter, signals stop it,
-// and whatever happens ends in one outcome. What a job does is run-job.ts's business.
+// One job that somebody watches, from a recipe to an exit code: events go to a reporter, signals stop it,
+// and whatever happens ends in one outcome. It is computed in the engine, or here when asked.
 
 import type { Emit, JobEvent } from "../engine/events.ts";
 import { exitCodes, Failure, type FailureReport, reportOf } from "../engine/failure.ts";
@@ -11,16 +11,26 @@ import { stopCode, stopOnSignals } from "./stop-signals.ts";
 
 export type RunJob = (
   recipe: Recipe,
-  context: Readonly<{ emit: Emit; signal: AbortSignal; stateDir: string }>,
+  context: Readonly<{
+    emit: Emit;
+    signal: AbortSignal;
+    stateDir: string;
+    note: (text: string) => void;
+  }>,
 ) => Promise<unknown>;
 
-export type ForegroundOptions = Readonly<{ json: boolean; quiet: boolean }>;
+export type ForegroundOptions = Readonly<{
+  json: boolean;
+  quiet: boolean;
+  /** Compute in this process, not in the engine. */
+  here: boolean;
+}>;
 
 /** Runs the job and shows it; the outcome's code is the program's. */
 export const runInForeground = async (
   recipe: () => Promise<Recipe>,
   options: ForegroundOptions,
-  runJob?: RunJob,
+  runJob: RunJob = options.here ? inProcess : inEngine,
 ): Promise<Outcome> => {
   const { stdout: out, stderr: err } = process;
   const colour = Boolean(err.isTTY) && !process.env.NO_COLOR;
@@ -31,14 +41,18 @@ export const runInForeground = async (
     reporter.note("Stopping after this block; Ctrl-C again ends at once.");
   });
   using _pipe = stopWhenUnread(stop);
-  const outcome = await runToOutcome(recipe, reporter, stop.signal, runJob ?? inProcess);
+  const outcome = await runToOutcome(recipe, reporter, stop.signal, runJob);
   reporter.end(outcome);
   return outcome;
 };
 
-/** Loaded here and not above: `run --help` and a mistyped flag need no library. */
+// Loaded here and not above: `run --help` and a mistyped flag need neither library nor engine.
+
 const inProcess: RunJob = async (recipe, context) =>
   (await import("../engine/run-job.ts")).runJob(recipe, context);
+
+const inEngine: RunJob = async (recipe, context) =>
+  (await import("./via-engine.ts")).runThroughEngine(recipe, context);
 
 export const runToOutcome = async (
   recipe: () => Promise<Recipe>,
@@ -52,7 +66,8 @@ export const runToOutcome = async (
     reporter.event(event);
   };
   try {
-    await runJob(await recipe(), { emit, signal, stateDir: stateDir() });
+    const note = (text: string): void => reporter.note(text);
+    await runJob(await recipe(), { emit, signal, stateDir: stateDir(), note });
   } catch (error) {
     if (signal.aborted) return stopped(view, signal);
     const failure = reportOf(error);
@@ -62,7 +77,8 @@ export const runToOutcome = async (
     const { path } = view.finished;
     return { code: exitCodes.ok, path, kept: null, failure: null, plan: view.plan };
   }
-  if (signal.aborted || view.cancelled !== null) return stopped(view, signal);
+  if (view.cancelled !== null) return stopped(view, signal);
+  if (signal.aborted) return left(view, signal);
   if (view.failed !== null) {
     const { id, code, message, hint } = view.failed;
     const failure = { id, code, message, ...(hint === null ? {} : { hint }) };
@@ -74,6 +90,13 @@ export const runToOutcome = async (
 const stopped = (view: JobView, signal: AbortSignal): Outcome => {
   const failure = signal.reason instanceof Failure ? reportOf(signal.reason) : null;
   return { code: stopCode(signal), path: null, kept: playableFile(view), failure, plan: view.plan };
+};
+
+/** Only the view ended, with its terminal or the reader of its output: the engine goes on with the job. */
+const left = (view: JobView, signal: AbortSignal): Outcome => {
+  const outcome = stopped(view, signal);
+  const hint = "The job goes on; framepack attach shows it.";
+  return { ...outcome, failure: outcome.failure === null ? null : { ...outcome.failure, hint } };
 };
 
 const failed = (view: JobView, failure: FailureReport): Outcome => ({

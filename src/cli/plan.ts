@@ -7,10 +7,13 @@ import { askPlan } from "../engine/plan/ask.ts";
 import { readFacts } from "../engine/plan/facts.ts";
 import { type Resolved, recipeOf } from "../engine/settings.ts";
 import { settingsFromArgs } from "./asked.ts";
+import { toggle } from "./flags.ts";
 import { planTable } from "./plan-table.ts";
 
+const planFlags = { json: toggle("one JSON object on stdout") };
+
 export const run = async (args: readonly string[]): Promise<number> => {
-  const { resolved, json } = settingsFromArgs("plan", args);
+  const { resolved, shown } = settingsFromArgs("plan", args, planFlags);
   const { image } = resolved.values;
   const picture = image === null ? square : await measurePicture(image);
   const recipe = recipeOf(image === null ? withPicture(resolved) : resolved);
@@ -20,7 +23,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
     facts: readFacts(folder),
     textTokens: null,
   });
-  if (json) console.log(JSON.stringify(plan));
+  if (shown.json) console.log(JSON.stringify(plan));
   else console.log(planTable(plan).join("\n"));
   if (image === null) process.stderr.write("No picture was given; a square one is assumed.\n");
   return 0;

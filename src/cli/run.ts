@@ -1,9 +1,21 @@
-// framepack run: one video from a picture and a prompt.
+// framepack run: one video from a picture and a prompt, in the engine process, watched from here.
 
-import { recipeToRun, settingsFromArgs } from "./asked.ts";
+import { outputFlags, recipeToRun, settingsFromArgs } from "./asked.ts";
+import { type Flags, toggle } from "./flags.ts";
 import { runInForeground } from "./foreground.ts";
 
+const runFlags = {
+  ...outputFlags,
+  detach: toggle("leave the job to the engine and come back at once; attach follows it"),
+} satisfies Flags;
+
 export const run = async (args: readonly string[]): Promise<number> => {
-  const { resolved, json, quiet } = settingsFromArgs("run", args);
-  return (await runInForeground(() => recipeToRun(resolved), { json, quiet })).code;
+  const { resolved, shown, detach } = settingsFromArgs("run", args, runFlags);
+  if (!detach) return (await runInForeground(() => recipeToRun(resolved), shown)).code;
+  const { submitOnly } = await import("./via-engine.ts");
+  const job = await submitOnly(await recipeToRun(resolved));
+  if (shown.json) {
+    console.log(JSON.stringify({ type: "submitted", job: job.id, out: job.recipe.out }));
+  } else console.log(job.id);
+  return 0;
 };

@@ -10,7 +10,7 @@ const recipe: Recipe = { ...recipeDefaults, image: "/picture.png", prompt: "p\x1
 
 const { code } = await runInForeground(
   async () => recipe,
-  { json: flags.includes("--json"), quiet: flags.includes("--quiet") },
+  { json: flags.includes("--json"), quiet: flags.includes("--quiet"), here: true },
   async (_recipe, { emit, signal }) => {
     emit({ type: "started", backend: "cpu", device: "two cores", version: "0.0.0" });
     emit({ type: "warning", id: "w", text: "an \x1b[31mescape" });

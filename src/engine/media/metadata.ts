@@ -11,10 +11,14 @@ export const recipeKey = "framepack";
 export const filmMetadata = (
   title: string,
   recipe: Readonly<Record<string, unknown>>,
-): Readonly<Record<string, string>> => ({
-  title: printable(title, 200),
-  [recipeKey]: JSON.stringify(recipe).replace(unsafeInJson, jsonEscape),
-});
+): Readonly<Record<string, string>> => {
+  const kept = Object.entries(recipe).filter(([key]) => !aside.has(key));
+  const json = JSON.stringify(Object.fromEntries(kept));
+  return { title: printable(title, 200), [recipeKey]: json.replace(unsafeInJson, jsonEscape) };
+};
+
+/** Settings that no frame depends on. Left out, the same job gives the same bytes under any name, on any number of cores. */
+const aside: ReadonlySet<string> = new Set(["out", "frames", "threads", "device"]);
 
 /** What JSON leaves as it is, but a terminal would act on: DEL, C1 controls and marks that turn the text's direction. */
 const unsafeInJson = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
