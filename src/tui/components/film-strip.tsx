@@ -17,12 +17,10 @@ export type FilmStripProps = Readonly<{
 export const FilmStrip = (props: FilmStripProps): ReactElement | null => {
   const { job, columns_max, rows_max, cell } = props;
   const { sections, plan } = job.view;
-  const pictures = useMemo(() => {
-    const inOrder = plan?.order === "inverted" ? sections.toReversed() : sections;
-    return inOrder.flatMap(({ thumbnails }) =>
-      thumbnails === null ? [] : splitFrames(thumbnails),
-    );
-  }, [sections, plan?.order]);
+  const pictures = useMemo(
+    () => filmFrames(sections, plan?.order ?? "f1"),
+    [sections, plan?.order],
+  );
   const first = pictures[0];
   if (first === undefined) return null;
   const one = fitCells(first, columns_max, Math.max(1, rows_max - 1), cell);
@@ -38,6 +36,15 @@ export const FilmStrip = (props: FilmStripProps): ReactElement | null => {
       <Text {...tone("dim")}>finished so far, in the order of the video</Text>
     </Box>
   );
+};
+
+/** The small frames of the finished sections in the order of the video. */
+export const filmFrames = (
+  sections: JobSummary["view"]["sections"],
+  order: "inverted" | "f1",
+): readonly Picture[] => {
+  const inOrder = order === "inverted" ? sections.toReversed() : sections;
+  return inOrder.flatMap(({ thumbnails }) => (thumbnails === null ? [] : splitFrames(thumbnails)));
 };
 
 /** At most `count` of them, evenly spread, first and last included. */

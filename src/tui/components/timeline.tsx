@@ -62,6 +62,12 @@ export const explain = (job: JobSummary): string => {
       ? "the end is made first, the start last"
       : "made forwards, from start to end";
   if (next === undefined) return `all ${plan.sections} sections are made (${order})`;
-  const frames = `frames ${next.from + 1}–${next.to} of ${plan.frames}`;
+  // The first section's frames are all blended with the next one's: none is final yet.
+  const frames =
+    next.from === next.to
+      ? plan.order === "inverted"
+        ? "the last moments"
+        : "the first moments"
+      : `frames ${next.from + 1}–${next.to} of ${plan.frames}`;
   return `section ${sections.length + 1} of ${plan.sections} makes ${frames}; ${order}`;
 };

@@ -6,7 +6,7 @@ import { useMemo } from "react";
 import { type JobView, playableFile } from "../../engine/job-view.ts";
 import { printable } from "../../engine/printable.ts";
 import type { JobSummary } from "../../engine/protocol.ts";
-import { FilmStrip } from "../components/film-strip.tsx";
+import { FilmStrip, filmFrames, spread } from "../components/film-strip.tsx";
 import { PictureView } from "../components/picture-view.tsx";
 import { Timeline } from "../components/timeline.tsx";
 import { fitCells, splitFrames } from "../pictures/picture.ts";
@@ -36,6 +36,7 @@ export const Run = ({ state }: Readonly<{ state: State }>): ReactElement => {
       <Box flexDirection={wide ? "row" : "column"} marginTop={1} columnGap={3}>
         <Preview
           view={job.view}
+          loop={state.loop}
           columns_max={wide ? Math.floor(columns / 2) - 2 : columns - 2}
           rows_max={wide ? free : Math.max(3, Math.floor(free * 0.6))}
           cell={state.capabilities.cell}
@@ -125,28 +126,44 @@ const Progress = ({ job, width }: Readonly<{ job: JobSummary; width: number }>):
   );
 };
 
-const Preview = (
-  props: Readonly<{
-    view: JobView;
-    columns_max: number;
-    rows_max: number;
-    cell: Readonly<{ width: number; height: number }>;
-  }>,
-): ReactElement => {
-  const { preview } = props.view;
-  const frames = useMemo(() => (preview === null ? [] : splitFrames(preview.pictures)), [preview]);
+type PreviewProps = Readonly<{
+  view: JobView;
+  loop: State["loop"];
+  columns_max: number;
+  rows_max: number;
+  cell: Readonly<{ width: number; height: number }>;
+}>;
+
+/** A loop never has more frames than this: each is bytes on the link. */
+const loopFramesMax = 48;
+
+/** The latents of the newest step, or the video so far; once the job is over only the video is left. */
+const Preview = ({ view, loop, columns_max, rows_max, cell }: PreviewProps): ReactElement => {
+  const { preview, sections, plan } = view;
+  const latents = useMemo(() => (preview === null ? [] : splitFrames(preview.pictures)), [preview]);
+  const video = useMemo(
+    () => spread(filmFrames(sections, plan?.order ?? "f1"), loopFramesMax),
+    [sections, plan?.order],
+  );
+  const showsVideo = video.length > 0 && (loop === "video" || latents.length === 0);
+  const frames = showsVideo ? video : latents;
   const first = frames[0];
-  if (preview === null || first === undefined) {
+  if (first === undefined)
     return <Text {...tone("dim")}>The picture comes with the first step.</Text>;
-  }
-  const box = fitCells(first, props.columns_max, props.rows_max, props.cell);
-  const steps = `step ${preview.step + 1}`;
+  const box = fitCells(first, columns_max, rows_max, cell);
+  const words =
+    showsVideo || preview === null
+      ? `the video so far, ${frames.length} of its frames`
+      : `now: frames ${preview.from + 1}–${preview.to}, step ${preview.step + 1}`;
   return (
     <Box flexDirection="column">
-      <PictureView name="preview" frames={frames} columns={box.columns} rows={box.rows} />
-      <Text {...tone("dim")}>
-        {fit(`now: frames ${preview.from + 1}–${preview.to}, ${steps}`, props.columns_max)}
-      </Text>
+      <PictureView
+        name={showsVideo ? "video" : "preview"}
+        frames={frames}
+        columns={box.columns}
+        rows={box.rows}
+      />
+      <Text {...tone("dim")}>{fit(words, columns_max)}</Text>
     </Box>
   );
 };
