@@ -119,27 +119,55 @@ test("a cancelled job leaves one film of what is finished, and nothing else", as
   expect(existsSync(join(folder, "jobs/c"))).toBe(false);
 });
 
-test("a job killed before its first checkpoint begins again under the same name", async () => {
-  const out = join(folder, "killed/film.mp4");
-  // What a kill leaves: the partial file's name taken, and the job's note of it.
+/** Runs a job in a process of its own that is killed without warning. */
+const runAndKill = async (of: Recipe, job: string, when: string): Promise<void> => {
   const script = `
     const { runJob } = await import(${JSON.stringify(join(import.meta.dir, "../../src/engine/run-job.ts"))});
     await runJob(JSON.parse(process.argv[1]), {
-      emit: (event) => event.type === "stepFinished" && process.kill(process.pid, "SIGKILL"),
-      signal: new AbortController().signal, stateDir: process.argv[2], job: "k",
+      emit: (event) => ${when} && process.kill(process.pid, "SIGKILL"),
+      signal: new AbortController().signal, stateDir: process.argv[2], job: ${JSON.stringify(job)},
     });`;
-  const child = Bun.spawn([
-    process.execPath,
-    "-e",
-    script,
-    JSON.stringify(recipe("", { out })),
-    folder,
-  ]);
+  const child = Bun.spawn([process.execPath, "-e", script, JSON.stringify(of), folder]);
   await child.exited;
+  expect(child.signalCode).toBe("SIGKILL");
+};
+
+test("a job killed before its first checkpoint begins again under the same name", async () => {
+  const out = join(folder, "killed/film.mp4");
+  await runAndKill(recipe("", { out }), "k", 'event.type === "stepFinished"');
   expect(readdirSync(join(folder, "killed"))).toEqual(["film.partial.mp4"]);
 
   const { result } = await run(recipe("", { out }), { job: "k", resume: true });
 
   expect(result).toEqual({ code: 0, path: out });
   expect(readdirSync(join(folder, "killed"))).toEqual(["film.mp4"]);
+});
+
+test("a job killed in its last section goes on after the one before", async () => {
+  const out = join(folder, "killed-late/film.mp4");
+  // By then the section before has its checkpoint; the last one's film is being written.
+  const when = 'event.type === "sectionFinished" && event.section === 2';
+  await runAndKill(recipe("", { out }), "l", when);
+
+  const { result, events } = await run(recipe("", { out }), { job: "l", resume: true });
+
+  expect(result).toEqual({ code: 0, path: out });
+  const sections = events.filter((event) => event.type === "sectionFinished");
+  expect(sections.map(({ section, framesDone }) => [section, framesDone])).toEqual([[2, 109]]);
+});
+
+test("a resumed job that is cancelled at once still keeps what was finished before", async () => {
+  const later = new Failure("checkpointed.asked", "The job was stopped to go on later.");
+  const asked = new Failure("interrupted.cancelled", "The job was cancelled.");
+  const out = join(folder, "twice-stopped/film.mp4");
+  await run(recipe("", { out }), { job: "t", stop: inSection(1, later) });
+
+  const { result, events } = await run(recipe("", { out }), {
+    ...{ job: "t", resume: true },
+    stop: (event) => (event.type === "phase" && event.name === "vision" ? asked : null),
+  });
+
+  expect(result).toEqual({ code: 130, path: out });
+  expect(events.at(-1)).toMatchObject({ type: "cancelled", kept: out });
+  expect(readdirSync(join(folder, "twice-stopped"))).toEqual(["film.mp4"]);
 });

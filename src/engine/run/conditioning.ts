@@ -78,7 +78,7 @@ export const encodeStart = async (
   using bytes = Tensor.from(picture.rgb, [1, picture.height, picture.width, 3]);
   using pixels = ops.fromU8(bytes, "f32");
   using posterior = await vae.encode(pixels, { spatialTiles, breathe });
-  const trouble = troubleOf(ops.stats(posterior.mean), posterior.mean.count);
+  const trouble = troubleOf("vae", ops.stats(posterior.mean), posterior.mean.count);
   // One flat colour makes a flat latent; only what is no number at all is a failure here.
   if (trouble === "not numbers") {
     using _again = await vae.encode(pixels, { spatialTiles, breathe: blaming(breathe) });

@@ -2,7 +2,8 @@
 // the next one computes. What the rest of the job depends on is in a checkpoint once a section's film is on disk.
 
 import { version } from "../../../package.json";
-import type { Tensor } from "../../ffi/tensor.ts";
+import * as ops from "../../ffi/ops.ts";
+import { Tensor } from "../../ffi/tensor.ts";
 import type { Film } from "../media/sink.ts";
 import { TileMemo } from "../models/tile-memo.ts";
 import type { TransformerJob } from "../models/transformer.ts";
@@ -18,7 +19,7 @@ import type { LatentSize } from "../sections/history.ts";
 import { type MadeSection, makeSections, type SectionTask } from "../sections/make-sections.ts";
 import { type SectionSpan, sectionSpans } from "../sections/order.ts";
 import { type SectionSampler, sampleSection } from "../sections/sample-section.ts";
-import { saveCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, saveCheckpoint } from "./checkpoint.ts";
 import { embedPicture, embedPrompt, encodeStart, type TextEmbedding } from "./conditioning.ts";
 import { type Networks, openNetworks } from "./networks.ts";
 import { Pace } from "./pace.ts";
@@ -48,6 +49,7 @@ export type Kept = {
 export const makeVideo = async (run: VideoRun): Promise<void> => {
   const { prepared, reporter, now } = run;
   const begunAt = now();
+  if (prepared.checkpoint !== undefined) await takeUpFilm(run, prepared.checkpoint);
   using held = new DisposableStack();
   reporter.phase("load");
   const networks = held.use(openNetworks(prepared.model, prepared.machine));
@@ -62,6 +64,18 @@ export const makeVideo = async (run: VideoRun): Promise<void> => {
   const { sample, decode, computed } = measured;
   const rate = { sample: sample * 1000, decode: decode * 1000, before: beforeMs, computed };
   writeRate(run.stateDir, { ...prepared.recipe, modelId: prepared.modelId }, rate);
+};
+
+/** Gives the sink the growing end of the film again, so that it is whole even if the job ends before its next section. */
+const takeUpFilm = async (run: VideoRun, { sections }: Checkpoint): Promise<void> => {
+  const { edge, done } = sections;
+  if (edge !== null) {
+    using pixels = Tensor.from(edge.data, edge.dims);
+    using bytes = ops.toU8(pixels);
+    await run.prepared.sink.provisional(bytes.u8(), edge.dims[0] ?? 0);
+  }
+  run.kept.sections = done;
+  publish(run, () => undefined);
 };
 
 type Conditions = Readonly<{
@@ -244,11 +258,19 @@ const hand = async (run: VideoRun, made: MadeSection, writers: Writers): Promise
     noise: writers.noise.state(),
     stepsSkipped: writers.progress.stepsSkipped,
   };
-  const publish = async (): Promise<void> => {
-    const film = await sink.publish();
+  publish(run, () => {
+    if (!made.span.last) saveCheckpoint(jobDir, { ...facts, film: sink.state() });
+  });
+};
+
+/** Brings the film on disk up to date beside the computation, and then does what relies on it. */
+const publish = (run: VideoRun, then: () => void): void => {
+  const { prepared, reporter, kept, stop } = run;
+  const work = async (): Promise<void> => {
+    const film = await prepared.sink.publish();
     kept.film = film;
     reporter.emit({ type: "fileWritten", kind: "partial", ...film });
-    if (!made.span.last) saveCheckpoint(jobDir, { ...facts, film: sink.state() });
+    then();
   };
-  kept.publishing = publish().catch((error: unknown) => stop.abort(error));
+  kept.publishing = work().catch((error: unknown) => stop.abort(error));
 };
