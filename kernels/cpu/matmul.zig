@@ -14,9 +14,9 @@ const mr = tile.mr;
 const nr = tile.nr;
 
 /// Steps of k in a packed panel: with the rows of a that pass, it has to fit a 1 MiB L2.
-const steps_max = 2048;
+const steps_max = 1024;
 /// Bytes of a that every panel reads before the next rows are taken: a share of the L3.
-const part_bytes = 8 << 20;
+const part_bytes = 16 << 20;
 /// Tasks a thread should get at least, where the rows allow it: a late thread then costs little.
 const tasks_per_thread = 8;
 const split_rows_min = 256;
@@ -91,8 +91,8 @@ fn Plan(comptime kind: Kind) type {
             const steps = divUp(k, kind.depth());
             const blocks = @max(1, divUp(steps, steps_max));
             const block_steps = divUp(steps, blocks);
-            const part = @max(split_rows_min, part_bytes / @max(1, k * @sizeOf(E)));
-            const part_rows = @min(m, roundUp(part, mr));
+            const rows_max = @max(split_rows_min, part_bytes / @max(1, k * @sizeOf(E)));
+            const part_rows = roundUp(divUp(m, divUp(m, rows_max)), mr);
             const sums = if (blocks == 1) 0 else roundUp(part_rows, mr) * nr;
             return .{
                 .args = args,

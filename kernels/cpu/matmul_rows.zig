@@ -14,7 +14,7 @@ const F = simd.F;
 const nr = tile.nr;
 
 /// Up to this many rows this way wins over packing.
-pub const rows_max = 16;
+pub const rows_max = 8;
 const slot = 0;
 /// Rows of a that pass one group of w together, and rows of w in a group.
 const a_group = if (tile.mr == 8) 4 else 2;

@@ -112,28 +112,35 @@ pub fn packPanel(
     k: usize,
     dst: [*]u32,
 ) void {
-    const wide = lanes * kind.depth();
-    var at: usize = 0;
-    while (at < k) : (at += wide) {
-        const part = @min(k - at, wide);
-        const steps = std.math.divCeil(usize, part, kind.depth()) catch unreachable;
-        for (0..nv) |v| {
-            var block: [lanes]U = @splat(@splat(0));
-            const have = @min(rows -| v * lanes, lanes);
-            const from = src + v * lanes * stride + at;
-            if (have == lanes and part == wide) {
-                inline for (0..lanes) |i| block[i] = words(kind, T, from + i * stride);
-            } else for (0..have) |i| {
-                block[i] = wordsPart(kind, T, from + i * stride, part);
+    const wide = comptime lanes * kind.depth();
+    for (0..nv) |v| {
+        const have = @min(rows -| v * lanes, lanes);
+        const from = src + v * lanes * stride;
+        const to = dst + v * lanes;
+        var at: usize = 0;
+        while (at + wide <= k) : (at += wide) {
+            var block: [lanes]U = undefined;
+            if (have == lanes) {
+                inline for (0..lanes) |i| block[i] = words(kind, T, from + i * stride + at);
+                inline for (0..lanes) |i| @prefetch(from + i * stride + at + ahead / @sizeOf(T), .{});
+            } else for (&block, 0..) |*x, i| {
+                x.* = if (i < have) words(kind, T, from + i * stride + at) else @splat(0);
             }
             transpose(&block);
-            const to = dst + (at / kind.depth()) * nr + v * lanes;
-            if (steps == lanes) {
-                inline for (0..lanes) |i| storeWords(to + i * nr, block[i]);
-            } else for (0..steps) |i| storeWords(to + i * nr, block[i]);
+            inline for (0..lanes) |i| storeWords(to + (at / kind.depth() + i) * nr, block[i]);
+        }
+        if (at == k) continue;
+        var block: [lanes]U = @splat(@splat(0));
+        for (0..have) |i| block[i] = wordsPart(kind, T, from + i * stride + at, k - at);
+        transpose(&block);
+        for (0..(k - at + kind.depth() - 1) / kind.depth()) |i| {
+            storeWords(to + (at / kind.depth() + i) * nr, block[i]);
         }
     }
 }
+
+/// Bytes ahead of the rows being packed: 16 strided streams are too many for the hardware to guess.
+const ahead = 256;
 
 inline fn words(comptime kind: Kind, comptime T: type, p: [*]const T) U {
     if (kind == .f32) return @bitCast(simd.load(T, p));
