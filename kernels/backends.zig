@@ -4,12 +4,13 @@
 const backend = @import("backend.zig");
 const build_options = @import("build_options");
 const cpu = @import("cpu/backend.zig");
+const cuda = @import("cuda/context.zig");
 const emulated = @import("cuda/emulated.zig");
 
 pub const names = [_][]const u8{ "cpu", "cuda", "emulated" };
 
 pub const list = [names.len]?*const backend.Backend{
     &cpu.backend,
-    null,
+    if (build_options.cuda) &cuda.backend else null,
     if (build_options.cuda) &emulated.backend else null,
 };

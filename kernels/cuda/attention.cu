@@ -29,8 +29,8 @@ struct Running {
 
 // rows [from, from + count) of one head into shared memory at `at`; zeros beyond `rows` and beyond D.
 template <class S>
-FP_FN void fetch_rows(const AttentionArgs& a, u32 at, const Heads& x, u32 head, u32 first, u32 from, u32 rows,
-                      u32 count) {
+FP_FN void fetch_rows(const AttentionArgs& a, u32 at, const Heads& x, u32 head, u32 first, u32 from,
+                      u32 rows, u32 count) {
   typedef typename S::T T;
   constexpr u32 chunks = S::size / 8;
   FP_UNROLL_BY(2) for (u32 i = thread_x(); i < count * chunks; i += S::threads) {
@@ -49,13 +49,13 @@ FP_FN void fetch_rows(const AttentionArgs& a, u32 at, const Heads& x, u32 head, 
 template <class S>
 FP_FN void score_block(Running<S>& r, u32 row, u32 d0) {
   const u32 lane = lane_id();
-  FP_UNROLL for (u32 g = 0; g < S::groups; g++)
-      FP_UNROLL for (u32 n = 0; n < S::bn / 8; n++)
-          FP_UNROLL for (u32 i = 0; i < 4; i++) r.scores[g][n][i] = 0;
+  FP_UNROLL for (u32 g = 0; g < S::groups; g++) FP_UNROLL
+    for (u32 n = 0; n < S::bn / 8; n++) FP_UNROLL
+      for (u32 i = 0; i < 4; i++) r.scores[g][n][i] = 0;
   FP_UNROLL for (u32 d = 0; d < S::slice; d += 16) {
     u32 q[S::groups][4];
     FP_UNROLL for (u32 g = 0; g < S::groups; g++)
-        ldmatrix4((row + g * 16 + lane % 16) * S::pitch + (d0 + d + lane / 16 * 8) * 2, q[g]);
+      ldmatrix4((row + g * 16 + lane % 16) * S::pitch + (d0 + d + lane / 16 * 8) * 2, q[g]);
     FP_UNROLL for (u32 n = 0; n < S::bn; n += 16) {
       u32 k[4];
       const u32 key = n + lane % 8 + lane / 16 * 8;
@@ -71,7 +71,8 @@ FP_FN void score_block(Running<S>& r, u32 row, u32 d0) {
 // Where a warp keeps its part of the scores of group g, column block n, for the others: f32 [split, bm, bn].
 template <class S>
 FP_FN u32 score_at(u32 split, u32 row, u32 n) {
-  return S::at_sums + ((split * S::bm + row + lane_id() / 4) * S::bn + n * 8 + lane_id() % 4 * 2) * 4;
+  return S::at_sums +
+         ((split * S::bm + row + lane_id() / 4) * S::bn + n * 8 + lane_id() % 4 * 2) * 4;
 }
 
 template <class S>
@@ -79,7 +80,8 @@ FP_FN void publish_scores(const Running<S>& r, u32 row, u32 split) {
   FP_UNROLL for (u32 g = 0; g < S::groups; g++) {
     FP_UNROLL for (u32 n = 0; n < S::bn / 8; n++) {
       FP_UNROLL for (u32 h = 0; h < 2; h++) {
-        const U2 pair = {{bits_of_float(r.scores[g][n][2 * h]), bits_of_float(r.scores[g][n][2 * h + 1])}};
+        const U2 pair = {
+            {bits_of_float(r.scores[g][n][2 * h]), bits_of_float(r.scores[g][n][2 * h + 1])}};
         shared_store<U2>(score_at<S>(split, row + g * 16 + h * 8, n), pair);
       }
     }
@@ -106,7 +108,8 @@ FP_FN void collect_scores(Running<S>& r, u32 row) {
 
 // Hides what the queries from `query` on do not see in the block of keys that begins at key0.
 template <class S>
-FP_FN void mask_scores(const AttentionArgs& a, const Sequence& s, Running<S>& r, u32 query, u32 key0) {
+FP_FN void mask_scores(const AttentionArgs& a, const Sequence& s, Running<S>& r, u32 query,
+                       u32 key0) {
   const float nothing = float_of_bits(0xff800000u);
   FP_UNROLL for (u32 g = 0; g < S::groups; g++) {
     FP_UNROLL for (u32 h = 0; h < 2; h++) {
@@ -128,7 +131,7 @@ FP_FN void soften(Running<S>& r, float scale_log2) {
     FP_UNROLL for (u32 h = 0; h < 2; h++) {
       float top = r.maximum[g][h];
       FP_UNROLL for (u32 n = 0; n < S::bn / 8; n++)
-          top = max_of(top, max_of(r.scores[g][n][2 * h], r.scores[g][n][2 * h + 1]));
+        top = max_of(top, max_of(r.scores[g][n][2 * h], r.scores[g][n][2 * h + 1]));
       top = max_of(top, shuffle_xor(top, 1));
       top = max_of(top, shuffle_xor(top, 2));
       // A query that has seen no key yet: any finite base will do.
@@ -159,11 +162,11 @@ FP_FN void weigh_block(Running<S>& r, u32 d0) {
   const u32 lane = lane_id();
   FP_UNROLL for (u32 n = 0; n < S::bn; n += 16) {
     u32 p[S::groups][4];
-    FP_UNROLL for (u32 g = 0; g < S::groups; g++)
-        FP_UNROLL for (u32 i = 0; i < 4; i++) {
-          const float* s = r.scores[g][n / 8 + i / 2] + i % 2 * 2;
-          p[g][i] = pack2<T>(s[0], s[1]);
-        }
+    FP_UNROLL for (u32 g = 0; g < S::groups; g++) FP_UNROLL
+      for (u32 i = 0; i < 4; i++) {
+        const float* s = r.scores[g][n / 8 + i / 2] + i % 2 * 2;
+        p[g][i] = pack2<T>(s[0], s[1]);
+      }
     FP_UNROLL for (u32 d = 0; d < S::slice; d += 16) {
       u32 v[4];
       ldmatrix4_trans(S::at_v + (n + lane % 16) * S::pitch + (d0 + d + lane / 16 * 8) * 2, v);
@@ -177,8 +180,8 @@ FP_FN void weigh_block(Running<S>& r, u32 d0) {
 
 // Rounds the weighted values into the queries' place, which only this warp still owns, and from there to out.
 template <class S>
-FP_FN void store_rows(const AttentionArgs& a, Running<S>& r, u32 row, u32 d0, u32 head, u32 first, u32 from,
-                      u32 rows) {
+FP_FN void store_rows(const AttentionArgs& a, Running<S>& r, u32 row, u32 d0, u32 head, u32 first,
+                      u32 from, u32 rows) {
   typedef typename S::T T;
   const u32 lane = lane_id();
   FP_UNROLL for (u32 g = 0; g < S::groups; g++) {
@@ -189,7 +192,8 @@ FP_FN void store_rows(const AttentionArgs& a, Running<S>& r, u32 row, u32 d0, u3
       const float share = sum > 0 ? 1.0f / sum : 0.0f;
       const u32 at = (row + g * 16 + h * 8 + lane / 4) * S::pitch + (d0 + lane % 4 * 2) * 2;
       FP_UNROLL for (u32 n = 0; n < S::slice / 8; n++)
-          shared_store<u32>(at + n * 16, pack2<T>(r.values[g][n][2 * h] * share, r.values[g][n][2 * h + 1] * share));
+        shared_store<u32>(at + n * 16, pack2<T>(r.values[g][n][2 * h] * share,
+                                                r.values[g][n][2 * h + 1] * share));
     }
   }
   sync_warp();
@@ -217,8 +221,8 @@ FP_FN void attention_body(const AttentionArgs& a) {
 
   Running<S> r;
   FP_UNROLL for (u32 g = 0; g < S::groups; g++) {
-    FP_UNROLL for (u32 n = 0; n < S::slice / 8; n++)
-        FP_UNROLL for (u32 i = 0; i < 4; i++) r.values[g][n][i] = 0;
+    FP_UNROLL for (u32 n = 0; n < S::slice / 8; n++) FP_UNROLL
+      for (u32 i = 0; i < 4; i++) r.values[g][n][i] = 0;
     FP_UNROLL for (u32 h = 0; h < 2; h++) {
       r.maximum[g][h] = float_of_bits(0xff800000u);
       r.sum[g][h] = 0;
@@ -238,7 +242,8 @@ FP_FN void attention_body(const AttentionArgs& a) {
     if (S::splits > 1) publish_scores<S>(r, row, split);
     if (FP_MUTANT(attention_no_wait)) copy_async_wait<1>();
     else copy_async_wait<0>();
-    if (!FP_MUTANT(attention_no_barrier)) sync_threads();  // the values are there, nobody needs the keys
+    if (!FP_MUTANT(attention_no_barrier))
+      sync_threads();  // the values are there, nobody needs the keys
     if (b + 1 < blocks) fetch_rows<S>(a, S::at_k, a.k, kv_head, s.k0, key0 + S::bn, s.k_len, S::bn);
     copy_async_commit();
     if (S::splits > 1) collect_scores<S>(r, row);
@@ -251,9 +256,9 @@ FP_FN void attention_body(const AttentionArgs& a) {
   store_rows<S>(a, r, row, d0, head, s.q0, from, s.q_len);
 }
 
-#define FP_ATTENTION(type, size, bm, bn, row_warps, splits)                                            \
-  FP_KERNEL(attention_##type##_##size##_kernel, AttentionArgs, row_warps * splits * 32, 1) {           \
-    attention_body<Shape<type, size, bm, bn, row_warps, splits>>(args);                                \
+#define FP_ATTENTION(type, size, bm, bn, row_warps, splits)                                 \
+  FP_KERNEL(attention_##type##_##size##_kernel, AttentionArgs, row_warps* splits * 32, 1) { \
+    attention_body<Shape<type, size, bm, bn, row_warps, splits>>(args);                     \
   }
 FP_ATTENTION(bf16, 64, 128, 64, 4, 1)
 FP_ATTENTION(bf16, 80, 128, 64, 4, 1)
@@ -273,11 +278,15 @@ constexpr u32 kPlainBytes = (512 + 32) * 4;
 
 FP_KERNEL(attention_plain_kernel, AttentionArgs, kPlainThreads, 2) {
   const Sequence s = sequence_of(args, block_z());
-  const u32 query = block_x() * (kPlainThreads / 32) + warp_id(), head = block_y(), lane = lane_id();
+  const u32 query = block_x() * (kPlainThreads / 32) + warp_id(), head = block_y(),
+            lane = lane_id();
   if (query >= s.q_len) return;
-  const u32 kv_head = head * args.kv_heads / args.heads, at = warp_id() * kPlainBytes, size = args.size;
-  const u64 q = (static_cast<u64>(s.q0) + query) * args.q.stride_t + head * args.q.stride_h;  // q[query, head, :]
-  for (u32 d = lane; d < size; d += 32) shared_store<float>(at + d * 4, load_any(args.q.ptr, args.dtype, q + d));
+  const u32 kv_head = head * args.kv_heads / args.heads, at = warp_id() * kPlainBytes,
+            size = args.size;
+  const u64 q = (static_cast<u64>(s.q0) + query) * args.q.stride_t +
+                head * args.q.stride_h;  // q[query, head, :]
+  for (u32 d = lane; d < size; d += 32)
+    shared_store<float>(at + d * 4, load_any(args.q.ptr, args.dtype, q + d));
   sync_warp();
   const float nothing = float_of_bits(0xff800000u);
   float values[16] = {}, top = nothing, sum = 0;
@@ -285,10 +294,12 @@ FP_KERNEL(attention_plain_kernel, AttentionArgs, kPlainThreads, 2) {
   for (u32 key0 = 0; key0 < seen; key0 += 32) {
     float score = nothing;
     if (key0 + lane < seen) {
-      const u64 k = (static_cast<u64>(s.k0) + key0 + lane) * args.k.stride_t + kv_head * args.k.stride_h;
+      const u64 k =
+          (static_cast<u64>(s.k0) + key0 + lane) * args.k.stride_t + kv_head * args.k.stride_h;
       score = 0;
       for (u32 d = 0; d < size; d++)
-        score = fma_exact(shared_load<float>(at + d * 4), load_any(args.k.ptr, args.dtype, k + d), score);
+        score = fma_exact(shared_load<float>(at + d * 4), load_any(args.k.ptr, args.dtype, k + d),
+                          score);
       score *= args.scale;
     }
     const float higher = max_of(top, warp_max(score));
@@ -303,7 +314,8 @@ FP_KERNEL(attention_plain_kernel, AttentionArgs, kPlainThreads, 2) {
       if (j * 32 + lane >= size) continue;
       values[j] *= shrink;
       for (u32 i = 0; i < count; i++) {
-        const u64 v = (static_cast<u64>(s.k0) + key0 + i) * args.v.stride_t + kv_head * args.v.stride_h;
+        const u64 v =
+            (static_cast<u64>(s.k0) + key0 + i) * args.v.stride_t + kv_head * args.v.stride_h;
         values[j] = fma_exact(shared_load<float>(at + 2048 + i * 4),
                               load_any(args.v.ptr, args.dtype, v + j * 32 + lane), values[j]);
       }

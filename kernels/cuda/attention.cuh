@@ -14,7 +14,7 @@ struct AttentionArgs {
   u64 cu_q, cu_k;
   u32 tokens_q, tokens_k;
   u32 heads, kv_heads;
-  u32 size;     // D
+  u32 size;  // D
   u32 mask, frame;
   float scale;
   u32 dtype;
@@ -29,7 +29,8 @@ struct Sequence {
 FP_FN Sequence sequence_of(const AttentionArgs& a, u32 index) {
   if (a.cu_q == 0) return Sequence{0, a.tokens_q, 0, a.tokens_k};
   const i32 *q = reinterpret_cast<const i32*>(a.cu_q), *k = reinterpret_cast<const i32*>(a.cu_k);
-  const u32 q0 = static_cast<u32>(load<i32>(q + index)), k0 = static_cast<u32>(load<i32>(k + index));
+  const u32 q0 = static_cast<u32>(load<i32>(q + index)),
+            k0 = static_cast<u32>(load<i32>(k + index));
   return Sequence{q0, static_cast<u32>(load<i32>(q + index + 1)) - q0, k0,
                   static_cast<u32>(load<i32>(k + index + 1)) - k0};
 }

@@ -8,16 +8,16 @@
 struct ConvArgs {
   u64 out, x, w, residual;
   Param bias;
-  u64 coeffs;            // f32 [2, I], 0: the input is taken as it is
+  u64 coeffs;  // f32 [2, I], 0: the input is taken as it is
   u32 dtype, w_dtype;
-  u32 in[4];             // T, H, W, I
-  u32 to[4];             // To, Ho, Wo, O
+  u32 in[4];  // T, H, W, I
+  u32 to[4];  // To, Ho, Wo, O
   u32 kernel[3], stride[3], up[3];
   u32 act;
   u64 in_strides[3], out_strides[3], residual_strides[3];  // in elements
-  u64 positions;         // To * Ho * Wo
-  u32 k;                 // kt * kh * kw * I
-  u32 aligned;           // rows of out and residual on 16 bytes
+  u64 positions;                                           // To * Ho * Wo
+  u32 k;                                                   // kt * kh * kw * I
+  u32 aligned;                                             // rows of out and residual on 16 bytes
 };
 
 // The corner of an output position's window in the upsampled input; may lie outside, before it.
@@ -26,7 +26,8 @@ struct Corner {
 };
 
 FP_FN Corner corner_of(const ConvArgs& a, u64 position) {
-  const u32 w = static_cast<u32>(position % a.to[2]), h = static_cast<u32>(position / a.to[2] % a.to[1]);
+  const u32 w = static_cast<u32>(position % a.to[2]),
+            h = static_cast<u32>(position / a.to[2] % a.to[1]);
   const u32 t = static_cast<u32>(position / a.to[2] / a.to[1]);
   return Corner{{static_cast<i32>(t * a.stride[0]) - static_cast<i32>(a.kernel[0] - 1),
                  static_cast<i32>(h * a.stride[1]) - static_cast<i32>(a.kernel[1] / 2),
@@ -38,9 +39,11 @@ FP_FN i32 clamped(i32 v, i32 top) { return v < 0 ? 0 : v > top ? top : v; }
 // The element of x that tap `tap` of a window begins with: padding repeats the edge of the upsampled input, in which
 // frame 0 stands once and the others twice, rows and columns twice.
 FP_FN u64 tap_offset(const ConvArgs& a, const Corner& c, u32 tap) {
-  const i32 dw = static_cast<i32>(tap % a.kernel[2]), dh = static_cast<i32>(tap / a.kernel[2] % a.kernel[1]);
+  const i32 dw = static_cast<i32>(tap % a.kernel[2]),
+            dh = static_cast<i32>(tap / a.kernel[2] % a.kernel[1]);
   const i32 dt = static_cast<i32>(tap / a.kernel[2] / a.kernel[1]);
-  const i32 T = static_cast<i32>(a.in[0]), H = static_cast<i32>(a.in[1]), W = static_cast<i32>(a.in[2]);
+  const i32 T = static_cast<i32>(a.in[0]), H = static_cast<i32>(a.in[1]),
+            W = static_cast<i32>(a.in[2]);
   i32 t = clamped(c.at[0] + dt, a.up[0] ? 2 * T - 2 : T - 1);
   i32 h = clamped(c.at[1] + dh, a.up[1] ? 2 * H - 1 : H - 1);
   i32 w = clamped(c.at[2] + dw, a.up[2] ? 2 * W - 1 : W - 1);
@@ -54,7 +57,8 @@ FP_FN u64 tap_offset(const ConvArgs& a, const Corner& c, u32 tap) {
 struct ConvPlaces {
   const ConvArgs& a;
   FP_FN_MEMBER u64 at(u64 row, const u64* strides) const {
-    return row / a.to[2] / a.to[1] * strides[0] + row / a.to[2] % a.to[1] * strides[1] + row % a.to[2] * strides[2];
+    return row / a.to[2] / a.to[1] * strides[0] + row / a.to[2] % a.to[1] * strides[1] +
+           row % a.to[2] * strides[2];
   }
   FP_FN_MEMBER u64 out(u64 row) const { return at(row, a.out_strides); }
   FP_FN_MEMBER u64 residual(u64 row) const { return at(row, a.residual_strides); }
@@ -99,24 +103,29 @@ FP_FN void read_input(const ConvArgs& a, const ConvFetch<T>& f, u32 k, U4 (&raw)
   const u32 tap = k / a.in[3], c = k % a.in[3];
   FP_UNROLL for (u32 i = 0; i < 2; i++) {
     raw[i] = U4{{0, 0, 0, 0}};
-    if (f.is_row[i] && k < a.k) raw[i] = load<U4>(reinterpret_cast<const T*>(a.x) + tap_offset(a, f.corner[i], tap) + c);
+    if (f.is_row[i] && k < a.k)
+      raw[i] = load<U4>(reinterpret_cast<const T*>(a.x) + tap_offset(a, f.corner[i], tap) + c);
   }
 }
 
 template <class T>
-FP_FN void finish_input(const ConvArgs& a, const ConvFetch<T>& f, u32 stage, u32 k, const U4 (&raw)[2]) {
+FP_FN void finish_input(const ConvArgs& a, const ConvFetch<T>& f, u32 stage, u32 k,
+                        const U4 (&raw)[2]) {
   const float* coeffs = reinterpret_cast<const float*>(a.coeffs) + k % a.in[3];
   F8 scale, shift;
-  FP_UNROLL for (u32 e = 0; e < 8; e++) scale.v[e] = shift.v[e] = 0;
+  FP_UNROLL for (u32 e = 0; e < 8; e++)
+    scale.v[e] = shift.v[e] = 0;
   if (k < a.k) {
     scale = load8(coeffs);
     shift = load8(coeffs + a.in[3]);
   }
   FP_UNROLL for (u32 i = 0; i < 2; i++) {
     F8 x = widen8(raw[i], T{});
-    FP_UNROLL for (u32 e = 0; e < 8; e++) x.v[e] = act_of(a.act, fma_exact(x.v[e], scale.v[e], shift.v[e]));
+    FP_UNROLL for (u32 e = 0; e < 8; e++)
+      x.v[e] = act_of(a.act, fma_exact(x.v[e], scale.v[e], shift.v[e]));
     const bool is_inside = f.is_row[i] && k < a.k;
-    shared_store<U4>(stage + tile_at(f.row + i * 64, f.chunk), is_inside ? narrow8<T>(x) : U4{{0, 0, 0, 0}});
+    shared_store<U4>(stage + tile_at(f.row + i * 64, f.chunk),
+                     is_inside ? narrow8<T>(x) : U4{{0, 0, 0, 0}});
   }
 }
 
@@ -165,15 +174,21 @@ FP_FN void conv3d_tile_body(const ConvArgs& a) {
     tile_multiply<T>(sums, step % kTileStages * kTileStageBytes, warp_m, warp_n);
     if (through_registers && next < steps) finish_input<T>(a, f, stage, k, raw);
   }
-  const Epilogue e = {a.out,   a.dtype,         a.residual, a.bias,  Param{0, 0, 0},
+  const Epilogue e = {a.out,       a.dtype, a.residual, a.bias,   Param{0, 0, 0},
                       a.positions, a.to[3], kNone,      a.aligned};
   store_tile<T>(e, ConvPlaces{a}, sums, m0 + warp_m, n0 + warp_n);
 }
 
-FP_KERNEL(conv3d_tile_bf16_kernel, ConvArgs, kTileThreads, 2) { conv3d_tile_body<bf16, false>(args); }
+FP_KERNEL(conv3d_tile_bf16_kernel, ConvArgs, kTileThreads, 2) {
+  conv3d_tile_body<bf16, false>(args);
+}
 FP_KERNEL(conv3d_tile_f16_kernel, ConvArgs, kTileThreads, 2) { conv3d_tile_body<f16, false>(args); }
-FP_KERNEL(conv3d_tile_act_bf16_kernel, ConvArgs, kTileThreads, 1) { conv3d_tile_body<bf16, true>(args); }
-FP_KERNEL(conv3d_tile_act_f16_kernel, ConvArgs, kTileThreads, 1) { conv3d_tile_body<f16, true>(args); }
+FP_KERNEL(conv3d_tile_act_bf16_kernel, ConvArgs, kTileThreads, 1) {
+  conv3d_tile_body<bf16, true>(args);
+}
+FP_KERNEL(conv3d_tile_act_f16_kernel, ConvArgs, kTileThreads, 1) {
+  conv3d_tile_body<f16, true>(args);
+}
 
 // ---------------------------------------------------------------- plain
 
@@ -217,9 +232,9 @@ FP_KERNEL(conv3d_plain_kernel, ConvArgs, kPlainThreads, 2) {
     for (u32 k = 0; k < kPlainK; k++) {
       const U4 a = shared_load<U4>(k * kPlainPitch + y * 4);
       const U4 w = shared_load<U4>((kPlainK + k) * kPlainPitch + x * 4);
-      FP_UNROLL for (u32 i = 0; i < 4; i++)
-          FP_UNROLL for (u32 j = 0; j < 4; j++)
-              sum[i][j] = fma_exact(float_of_bits(a.v[i]), float_of_bits(w.v[j]), sum[i][j]);
+      FP_UNROLL for (u32 i = 0; i < 4; i++) FP_UNROLL
+        for (u32 j = 0; j < 4; j++)
+          sum[i][j] = fma_exact(float_of_bits(a.v[i]), float_of_bits(w.v[j]), sum[i][j]);
     }
     sync_threads();
   }

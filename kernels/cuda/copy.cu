@@ -19,7 +19,8 @@ FP_FN void copy_raw_body(const MapArgs& a) {
   } else if (sizeof(Bits) == 1) {
     store(to, load<U2>(from));
   } else {
-    FP_UNROLL for (u32 k = 0; k < 8; k += 16 / sizeof(Bits)) store(to + k, load<U4>(from + k));
+    FP_UNROLL for (u32 k = 0; k < 8; k += 16 / sizeof(Bits))
+      store(to + k, load<U4>(from + k));
   }
 }
 
@@ -62,9 +63,5 @@ FP_FN void copy_transpose_body(const TransposeArgs& a) {
   }
 }
 
-FP_KERNEL(copy_transpose2_kernel, TransposeArgs, kMapThreads, 4) {
-  copy_transpose_body<u16>(args);
-}
-FP_KERNEL(copy_transpose4_kernel, TransposeArgs, kMapThreads, 4) {
-  copy_transpose_body<u32>(args);
-}
+FP_KERNEL(copy_transpose2_kernel, TransposeArgs, kMapThreads, 4) { copy_transpose_body<u16>(args); }
+FP_KERNEL(copy_transpose4_kernel, TransposeArgs, kMapThreads, 4) { copy_transpose_body<u32>(args); }

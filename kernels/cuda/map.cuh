@@ -12,7 +12,7 @@ struct MapArgs {
   u32 count;  // threads with work
   u32 rank;
   u32 width;
-  u32 act;  // an Act or, for denoised, a Dtype to round to
+  u32 act;      // an Act or, for denoised, a Dtype to round to
   u32 dims[6];  // the last one in units of width
   Operand out;
   Operand in[kMapInputs];
@@ -58,7 +58,7 @@ FP_FN void map_body(const MapArgs& a) {
   if (a.width == 1) {
     float x[Op::inputs];
     FP_UNROLL for (u32 k = 0; k < Op::inputs; k++)
-        x[k] = load_any(a.in[k].ptr, a.in[k].dtype, map_offset(a, a.in[k], p));
+      x[k] = load_any(a.in[k].ptr, a.in[k].dtype, map_offset(a, a.in[k], p));
     store_any(a.out.ptr, a.out.dtype, to, Op::apply(a, x));
     return;
   }
@@ -69,12 +69,14 @@ FP_FN void map_body(const MapArgs& a) {
       in[k] = load8_any(a.in[k].ptr, a.in[k].dtype, from);
     } else {
       const float v = load_any(a.in[k].ptr, a.in[k].dtype, from);
-      FP_UNROLL for (int e = 0; e < 8; e++) in[k].v[e] = v;
+      FP_UNROLL for (int e = 0; e < 8; e++)
+        in[k].v[e] = v;
     }
   }
   FP_UNROLL for (int e = 0; e < 8; e++) {
     float x[Op::inputs];
-    FP_UNROLL for (u32 k = 0; k < Op::inputs; k++) x[k] = in[k].v[e];
+    FP_UNROLL for (u32 k = 0; k < Op::inputs; k++)
+      x[k] = in[k].v[e];
     out.v[e] = Op::apply(a, x);
   }
   store8_any(a.out.ptr, a.out.dtype, to, out);

@@ -16,7 +16,8 @@ FP_FN float epilogue(const MatmulArgs& a, float sum, u64 row, u32 col) {
   float y = act_of(a.act, a.bias.ptr ? sum + param_at(a.bias, col) : sum);
   if (a.residual.ptr == 0) return y;
   const float gate = a.gate.ptr ? param_at(a.gate, col) : 1.0f;
-  return fma_exact(gate, y, load_any(a.residual.ptr, a.residual.dtype, row * a.residual.stride + col));
+  return fma_exact(gate, y,
+                   load_any(a.residual.ptr, a.residual.dtype, row * a.residual.stride + col));
 }
 
 // ---------------------------------------------------------------- tile
@@ -40,8 +41,8 @@ FP_FN void fetch_stage(const MatmulArgs& a, u32 stage, u32 m0, u32 n0, u32 k0) {
   FP_UNROLL for (u32 i = 0; i < 2; i++) {
     const u32 row = thread_x() / 4 + i * 64;
     fetch_chunk<T>(stage + tile_at(row, chunk), a.a, m0 + row, a.m, k0 + chunk * 8, a.k);
-    fetch_chunk<T>(stage + kTileM * kTileK * 2 + tile_at(row, chunk), a.w, n0 + row, a.n, k0 + chunk * 8,
-                   a.k);
+    fetch_chunk<T>(stage + kTileM * kTileK * 2 + tile_at(row, chunk), a.w, n0 + row, a.n,
+                   k0 + chunk * 8, a.k);
   }
 }
 
@@ -74,13 +75,15 @@ FP_FN void matmul_tile_body(const MatmulArgs& a) {
     // Everybody's copies have landed, and everybody is done with the stage that is filled next.
     if (!FP_MUTANT(matmul_no_barrier)) sync_threads();
     const u32 next = step + kTileStages - 1;
-    if (next < steps) fetch_stage<T>(a, next % kTileStages * kTileStageBytes, m0, n0, next * kTileK);
+    if (next < steps)
+      fetch_stage<T>(a, next % kTileStages * kTileStageBytes, m0, n0, next * kTileK);
     copy_async_commit();
     tile_multiply<T>(sums, step % kTileStages * kTileStageBytes, warp_m, warp_n);
   }
-  const Epilogue e = {a.out.ptr,  a.out.dtype, a.residual.ptr, a.bias,
-                      a.gate,     a.m,         a.n,            a.act,
-                      a.out.aligned && (a.residual.ptr == 0 || a.residual.aligned)};
+  const Epilogue e = {
+      a.out.ptr, a.out.dtype, a.residual.ptr,
+      a.bias,    a.gate,      a.m,
+      a.n,       a.act,       a.out.aligned && (a.residual.ptr == 0 || a.residual.aligned)};
   store_tile<T>(e, MatmulPlaces{a}, sums, m0 + warp_m, n0 + warp_n);
 }
 
@@ -107,7 +110,8 @@ FP_FN void rows_sum(const MatmulArgs& a, u32 col, u32 row, bool vector, float (&
         continue;
       }
       const F8 x = load8_any(a.a.ptr, a.a.dtype, at);
-      FP_UNROLL for (u32 e = 0; e < 8; e++) sum[r] = fma_exact(x.v[e], w.v[e], sum[r]);
+      FP_UNROLL for (u32 e = 0; e < 8; e++)
+        sum[r] = fma_exact(x.v[e], w.v[e], sum[r]);
     }
   }
 }
@@ -151,9 +155,9 @@ FP_KERNEL(matmul_plain_kernel, MatmulArgs, kPlainThreads, 2) {
     for (u32 k = 0; k < kPlainK; k++) {
       const U4 a = shared_load<U4>(k * kPlainPitch + y * 4);
       const U4 w = shared_load<U4>((kPlainK + k) * kPlainPitch + x * 4);
-      FP_UNROLL for (u32 i = 0; i < 4; i++)
-          FP_UNROLL for (u32 j = 0; j < 4; j++)
-              sum[i][j] = fma_exact(float_of_bits(a.v[i]), float_of_bits(w.v[j]), sum[i][j]);
+      FP_UNROLL for (u32 i = 0; i < 4; i++) FP_UNROLL
+        for (u32 j = 0; j < 4; j++)
+          sum[i][j] = fma_exact(float_of_bits(a.v[i]), float_of_bits(w.v[j]), sum[i][j]);
     }
     sync_threads();
   }
@@ -162,7 +166,8 @@ FP_KERNEL(matmul_plain_kernel, MatmulArgs, kPlainThreads, 2) {
       const u64 row = m0 + y + i;
       const u32 col = n0 + x + j;
       if (row < args.m && col < args.n)
-        store_any(args.out.ptr, args.out.dtype, row * args.out.stride + col, epilogue(args, sum[i][j], row, col));
+        store_any(args.out.ptr, args.out.dtype, row * args.out.stride + col,
+                  epilogue(args, sum[i][j], row, col));
     }
   }
 }

@@ -12,12 +12,22 @@ struct RmsNormRule {
   FP_FN float value(float n, float scale, float) { return through<T>(n) * scale; }
 };
 
-FP_KERNEL(layer_norm_f32_kernel, NormArgs, kNormThreads, 4) { norm_body<float, LayerNormRule>(args); }
-FP_KERNEL(layer_norm_bf16_kernel, NormArgs, kNormThreads, 4) { norm_body<bf16, LayerNormRule>(args); }
+FP_KERNEL(layer_norm_f32_kernel, NormArgs, kNormThreads, 4) {
+  norm_body<float, LayerNormRule>(args);
+}
+FP_KERNEL(layer_norm_bf16_kernel, NormArgs, kNormThreads, 4) {
+  norm_body<bf16, LayerNormRule>(args);
+}
 FP_KERNEL(layer_norm_f16_kernel, NormArgs, kNormThreads, 4) { norm_body<f16, LayerNormRule>(args); }
-FP_KERNEL(rms_norm_f32_kernel, NormArgs, kNormThreads, 4) { norm_body<float, RmsNormRule<float>>(args); }
-FP_KERNEL(rms_norm_bf16_kernel, NormArgs, kNormThreads, 4) { norm_body<bf16, RmsNormRule<bf16>>(args); }
-FP_KERNEL(rms_norm_f16_kernel, NormArgs, kNormThreads, 4) { norm_body<f16, RmsNormRule<f16>>(args); }
+FP_KERNEL(rms_norm_f32_kernel, NormArgs, kNormThreads, 4) {
+  norm_body<float, RmsNormRule<float>>(args);
+}
+FP_KERNEL(rms_norm_bf16_kernel, NormArgs, kNormThreads, 4) {
+  norm_body<bf16, RmsNormRule<bf16>>(args);
+}
+FP_KERNEL(rms_norm_f16_kernel, NormArgs, kNormThreads, 4) {
+  norm_body<f16, RmsNormRule<f16>>(args);
+}
 
 // ---------------------------------------------------------------- group norm
 
@@ -31,7 +41,7 @@ struct GroupNormArgs {
   Param weight, bias;
   u32 dtype;
   u32 channels, groups;
-  u32 slab;      // positions a block of the first pass reads
+  u32 slab;  // positions a block of the first pass reads
   u32 slabs;
   float eps;
 };
@@ -39,7 +49,8 @@ constexpr u32 kGroupThreads = 256;
 
 // Sums of `width` channels from column `c` on, over the positions of this block that fall to one lane.
 template <u32 width>
-FP_FN void group_sums(const GroupNormArgs& a, u32 c, u32 lane, u32 lanes, double (&sums)[2 * width]) {
+FP_FN void group_sums(const GroupNormArgs& a, u32 c, u32 lane, u32 lanes,
+                      double (&sums)[2 * width]) {
   const u64 from = static_cast<u64>(block_x()) * a.slab;
   u64 to = from + a.slab;
   if (to > a.positions) to = a.positions;
@@ -80,10 +91,11 @@ FP_FN void group_norm_partial_body(const GroupNormArgs& a) {
   const u32 row = columns * width * 16;
   if (is_mine) {
     FP_UNROLL for (u32 e = 0; e < 2 * width; e++)
-        shared_store<double>(lane * row + (thread_x() % columns) * width * 16 + e * 8, sums[e]);
+      shared_store<double>(lane * row + (thread_x() % columns) * width * 16 + e * 8, sums[e]);
   }
   sync_threads();
-  double* partials = reinterpret_cast<double*>(a.partials) + static_cast<u64>(block_x()) * a.channels * 2;
+  double* partials =
+      reinterpret_cast<double*>(a.partials) + static_cast<u64>(block_x()) * a.channels * 2;
   for (u32 i = thread_x(); i < columns * width * 2; i += kGroupThreads) {
     const u32 at = block_y() * columns * width * 2 + i;
     if (at >= a.channels * 2) break;
@@ -106,7 +118,8 @@ FP_KERNEL(group_norm_coeffs_kernel, GroupNormArgs, kGroupThreads, 2) {
   const double* partials = reinterpret_cast<const double*>(args.partials);
   double sum = 0, squares = 0;
   for (u64 i = thread_x(); i < static_cast<u64>(args.slabs) * size; i += kGroupThreads) {
-    const double* p = partials + (i / size * args.channels + c0 + i % size) * 2;  // partials[slab, c]
+    const double* p =
+        partials + (i / size * args.channels + c0 + i % size) * 2;  // partials[slab, c]
     sum += load<double>(p);
     squares += load<double>(p + 1);
   }
@@ -121,6 +134,7 @@ FP_KERNEL(group_norm_coeffs_kernel, GroupNormArgs, kGroupThreads, 2) {
   for (u32 c = c0 + thread_x(); c < c0 + size; c += kGroupThreads) {
     const float scale = param_at(args.weight, c) * inverse;
     store(out + c, scale);
-    store(out + args.channels + c, fma_exact(-static_cast<float>(mean), scale, param_at(args.bias, c)));
+    store(out + args.channels + c,
+          fma_exact(-static_cast<float>(mean), scale, param_at(args.bias, c)));
   }
 }

@@ -52,7 +52,8 @@ FP_FN void norm_vector(const NormArgs& a) {
     const u32 c = (k * kNormThreads + thread_x()) * 8;
     if (c >= a.cols) continue;
     kept[k] = load8(x + c);
-    FP_UNROLL for (int e = 0; e < 8; e++) sum += kept[k].v[e];
+    FP_UNROLL for (int e = 0; e < 8; e++)
+      sum += kept[k].v[e];
   }
   const float mean = Rule::kCentred ? block_sum(sum, 0) / static_cast<float>(a.cols) : 0.0f;
   FP_UNROLL for (u32 k = 0; k < kNormKeep; k++) {
@@ -75,7 +76,7 @@ FP_FN void norm_vector(const NormArgs& a) {
     if (a.scale.ptr) scale = load8_any(a.scale.ptr, a.scale.dtype, c);
     if (a.shift.ptr) shift = load8_any(a.shift.ptr, a.shift.dtype, c);
     FP_UNROLL for (int e = 0; e < 8; e++)
-        kept[k].v[e] = Rule::value((kept[k].v[e] - mean) * inverse, scale.v[e], shift.v[e]);
+      kept[k].v[e] = Rule::value((kept[k].v[e] - mean) * inverse, scale.v[e], shift.v[e]);
     store8(out + c, kept[k]);
   }
 }

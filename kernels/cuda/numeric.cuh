@@ -77,7 +77,8 @@ FP_FN F8 widen8(U4 a, f16) {
 template <class T>
 FP_FN U4 narrow8(const F8& x) {
   U4 r;
-  FP_UNROLL for (int i = 0; i < 4; i++) r.v[i] = pack2<T>(x.v[2 * i], x.v[2 * i + 1]);
+  FP_UNROLL for (int i = 0; i < 4; i++)
+    r.v[i] = pack2<T>(x.v[2 * i], x.v[2 * i + 1]);
   return r;
 }
 FP_FN F8 load8(const bf16* p) { return widen8(load<U4>(p), bf16{}); }
@@ -102,7 +103,7 @@ FP_FN F8 load8_any(u64 ptr, u32 dtype, u64 i) {
       const U2 b = load<U2>(reinterpret_cast<const u8*>(ptr) + i);
       F8 r;
       FP_UNROLL for (int k = 0; k < 8; k++)
-          r.v[k] = static_cast<float>(b.v[k / 4] >> (k % 4 * 8) & 0xffu);
+        r.v[k] = static_cast<float>(b.v[k / 4] >> (k % 4 * 8) & 0xffu);
       return r;
     }
     default: return load8(reinterpret_cast<const float*>(ptr) + i);
@@ -115,7 +116,8 @@ FP_FN void store8_any(u64 ptr, u32 dtype, u64 i, const F8& x) {
     case kF16: store8(reinterpret_cast<f16*>(ptr) + i, x); break;
     case kU8: {
       U2 b = {{0, 0}};
-      FP_UNROLL for (int k = 0; k < 8; k++) b.v[k / 4] |= static_cast<u32>(x.v[k]) << (k % 4 * 8);
+      FP_UNROLL for (int k = 0; k < 8; k++)
+        b.v[k / 4] |= static_cast<u32>(x.v[k]) << (k % 4 * 8);
       store(reinterpret_cast<u8*>(ptr) + i, b);
       break;
     }
@@ -127,9 +129,11 @@ FP_FN void store8_any(u64 ptr, u32 dtype, u64 i, const F8& x) {
 template <class T>
 FP_FN U4 gather8(const T* p, u32 count) {
   u32 bits[8];
-  FP_UNROLL for (u32 e = 0; e < 8; e++) bits[e] = e < count ? load<T>(p + e).bits : 0;
+  FP_UNROLL for (u32 e = 0; e < 8; e++)
+    bits[e] = e < count ? load<T>(p + e).bits : 0;
   U4 r;
-  FP_UNROLL for (u32 e = 0; e < 4; e++) r.v[e] = bits[2 * e] | bits[2 * e + 1] << 16;
+  FP_UNROLL for (u32 e = 0; e < 4; e++)
+    r.v[e] = bits[2 * e] | bits[2 * e + 1] << 16;
   return r;
 }
 // ---------------------------------------------------------------- T or f32, chosen at run time
@@ -169,11 +173,13 @@ FP_FN float act_of(u32 act, float x) {
 
 template <class V>
 FP_FN V warp_sum(V v) {
-  FP_UNROLL for (u32 m = 16; m > 0; m >>= 1) v += shuffle_xor(v, m);
+  FP_UNROLL for (u32 m = 16; m > 0; m >>= 1)
+    v += shuffle_xor(v, m);
   return v;
 }
 FP_FN float warp_max(float v) {
-  FP_UNROLL for (u32 m = 16; m > 0; m >>= 1) v = max_of(v, shuffle_xor(v, m));
+  FP_UNROLL for (u32 m = 16; m > 0; m >>= 1)
+    v = max_of(v, shuffle_xor(v, m));
   return v;
 }
 // Sum over the block, the same on every thread, in one fixed order. Uses warps * sizeof(V) bytes at

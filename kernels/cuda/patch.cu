@@ -4,11 +4,11 @@
 #include "device.cuh"
 
 struct PatchArgs {
-  Rows out, x;          // of gather: x dense; of unpatchify: out dense
-  u32 strides[4];       // of the four-dimensional side, in elements
-  u32 dims[4];          // C, T, H, W
+  Rows out, x;     // of gather: x dense; of unpatchify: out dense
+  u32 strides[4];  // of the four-dimensional side, in elements
+  u32 dims[4];     // C, T, H, W
   u32 kt, kh, kw;
-  u32 nh, nw;           // patches per column and row of a frame
+  u32 nh, nw;  // patches per column and row of a frame
   u32 pad;
   u64 count;
 };

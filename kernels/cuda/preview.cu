@@ -17,12 +17,14 @@ FP_KERNEL(latent_rgb_kernel, LatentRgbArgs, kPreviewThreads, 4) {
   const float* z = reinterpret_cast<const float*>(args.z) + i / w / h * args.strides[1] +
                    i / w % h * args.strides[2] + i % w * args.strides[3];  // z[0, t, y, x]
   float rgb[3];
-  FP_UNROLL for (u32 k = 0; k < 3; k++) rgb[k] = load<float>(reinterpret_cast<const float*>(args.bias) + k);
+  FP_UNROLL for (u32 k = 0; k < 3; k++)
+    rgb[k] = load<float>(reinterpret_cast<const float*>(args.bias) + k);
   for (u32 c = 0; c < args.dims[0]; c++) {
     const float v = load<float>(z + static_cast<u64>(c) * args.strides[0]);
-    FP_UNROLL for (u32 k = 0; k < 3; k++) rgb[k] = fma_exact(v, load<float>(factors + c * 3 + k), rgb[k]);
+    FP_UNROLL for (u32 k = 0; k < 3; k++)
+      rgb[k] = fma_exact(v, load<float>(factors + c * 3 + k), rgb[k]);
   }
   u8* out = reinterpret_cast<u8*>(args.out) + i * 3;
   FP_UNROLL for (u32 k = 0; k < 3; k++)
-      store(out + k, static_cast<u8>(floor_exact(255.0f * max_of(0.0f, min_of(1.0f, rgb[k])))));
+    store(out + k, static_cast<u8>(floor_exact(255.0f * max_of(0.0f, min_of(1.0f, rgb[k])))));
 }

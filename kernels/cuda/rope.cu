@@ -40,11 +40,13 @@ FP_FN void rope_body(const RopeArgs& a) {
       const u32 p = lane_id() + 32 * k;
       const u32 ia = a.style ? p : 2 * p, ib = a.style ? p + half : 2 * p + 1;
       if (2 * p < size) va[k] = through<T>(through<T>(va[k] * inverse) * param_at(a.weight, ia));
-      if (2 * p + 1 < size) vb[k] = through<T>(through<T>(vb[k] * inverse) * param_at(a.weight, ib));
+      if (2 * p + 1 < size)
+        vb[k] = through<T>(through<T>(vb[k] * inverse) * param_at(a.weight, ib));
     }
   }
   const bool turns = a.table != 0 && t < a.rows;
-  const float* cosines = reinterpret_cast<const float*>(a.table) + static_cast<u64>(t) * 2 * size;  // table[t, :]
+  const float* cosines =
+      reinterpret_cast<const float*>(a.table) + static_cast<u64>(t) * 2 * size;  // table[t, :]
   FP_UNROLL for (u32 k = 0; k < pairs; k++) {
     const u32 p = lane_id() + 32 * k;
     const u32 ia = a.style ? p : 2 * p, ib = a.style ? p + half : 2 * p + 1;
@@ -71,20 +73,23 @@ FP_KERNEL(qk_norm_rope_128_kernel, RopeArgs, kRopeThreads, 8) {
   if (row >= static_cast<u64>(args.tokens) * args.heads) return;
   const u32 t = static_cast<u32>(row / args.heads), h = static_cast<u32>(row % args.heads);
   const u32 e0 = lane_id() * 4;
-  bf16* x = reinterpret_cast<bf16*>(args.x) + t * args.stride_t + h * args.stride_h + e0;  // x[t, h, e0]
+  bf16* x =
+      reinterpret_cast<bf16*>(args.x) + t * args.stride_t + h * args.stride_h + e0;  // x[t, h, e0]
   const U2 in = load<U2>(x);
   float v[4];
   FP_UNROLL for (int k = 0; k < 4; k++)
-      v[k] = float_of_bits(k % 2 ? in.v[k / 2] & 0xffff0000u : in.v[k / 2] << 16);
+    v[k] = float_of_bits(k % 2 ? in.v[k / 2] & 0xffff0000u : in.v[k / 2] << 16);
   if (args.weight.ptr) {
     float squares = 0;
-    FP_UNROLL for (int k = 0; k < 4; k++) squares = fma_exact(v[k], v[k], squares);
+    FP_UNROLL for (int k = 0; k < 4; k++)
+      squares = fma_exact(v[k], v[k], squares);
     const float inverse = 1.0f / sqrt_exact(warp_sum(squares) * (1.0f / 128.0f) + args.eps);
     FP_UNROLL for (int k = 0; k < 4; k++)
-        v[k] = through<bf16>(through<bf16>(v[k] * inverse) * param_at(args.weight, e0 + k));
+      v[k] = through<bf16>(through<bf16>(v[k] * inverse) * param_at(args.weight, e0 + k));
   }
   if (args.table != 0 && t < args.rows) {
-    const float* table = reinterpret_cast<const float*>(args.table) + static_cast<u64>(t) * 256 + e0;
+    const float* table =
+        reinterpret_cast<const float*>(args.table) + static_cast<u64>(t) * 256 + e0;
     const U4 c = load<U4>(table), s = load<U4>(table + 128);  // cos and sin of e0 .. e0 + 3
     FP_UNROLL for (int k = 0; k < 4; k += 2) {
       const float a = v[k], b = v[k + 1];

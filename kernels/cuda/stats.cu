@@ -6,9 +6,9 @@ constexpr u32 kStatsThreads = 256;
 constexpr u32 kStatsFields = 6;
 
 struct StatsArgs {
-  MapArgs map;     // in[0] is the tensor; width 1 or 8
-  u64 partials;    // f64 [blocks, 6]: non-finite, sum, sum of squares, min, max, finite
-  u64 out;         // f32 [6]
+  MapArgs map;   // in[0] is the tensor; width 1 or 8
+  u64 partials;  // f64 [blocks, 6]: non-finite, sum, sum of squares, min, max, finite
+  u64 out;       // f32 [6]
   u32 blocks;
   u32 pad;
 };
@@ -43,7 +43,8 @@ FP_KERNEL(stats_partial_kernel, StatsArgs, kStatsThreads, 2) {
   const MapArgs& m = args.map;
   const float huge = float_of_bits(0x7f800000u);
   double f[kStatsFields] = {0, 0, 0, huge, -huge, 0};
-  for (u32 i = block_x() * kStatsThreads + thread_x(); i < m.count; i += args.blocks * kStatsThreads) {
+  for (u32 i = block_x() * kStatsThreads + thread_x(); i < m.count;
+       i += args.blocks * kStatsThreads) {
     const u64 at = map_offset(m, m.in[0], map_place(m, i));
     F8 x;
     if (m.width == 8) x = load8_any(m.in[0].ptr, m.in[0].dtype, at);
@@ -64,7 +65,8 @@ FP_KERNEL(stats_partial_kernel, StatsArgs, kStatsThreads, 2) {
   block_stats(f);
   double* out = reinterpret_cast<double*>(args.partials) + block_x() * kStatsFields;
   if (thread_x() == 0) {
-    FP_UNROLL for (u32 k = 0; k < kStatsFields; k++) store(out + k, f[k]);
+    FP_UNROLL for (u32 k = 0; k < kStatsFields; k++)
+      store(out + k, f[k]);
   }
 }
 
@@ -115,6 +117,7 @@ FP_KERNEL(mean_rows_kernel, MeanRowsArgs, kStatsThreads, 4) {
   sync_threads();
   if (warp != 0 || c >= args.cols) return;
   float total = 0;
-  for (u32 w = 0; w < kStatsThreads / 32; w++) total += shared_load<float>((w * 32 + lane_id()) * 4);
+  for (u32 w = 0; w < kStatsThreads / 32; w++)
+    total += shared_load<float>((w * 32 + lane_id()) * 4);
   store_any(args.out.ptr, args.out.dtype, c, total / static_cast<float>(args.rows));
 }

@@ -16,8 +16,8 @@ template <class T>
 FP_FN void teacache_body(const TeacacheArgs& args) {
   double moved = 0, size = 0;
   for (u32 r = block_x(); r < args.rows; r += args.blocks) {
-    const T* a = reinterpret_cast<const T*>(args.a.ptr) + r * args.a.stride;      // a[r, :]
-    T* prev = reinterpret_cast<T*>(args.prev.ptr) + r * args.prev.stride;         // prev[r, :]
+    const T* a = reinterpret_cast<const T*>(args.a.ptr) + r * args.a.stride;  // a[r, :]
+    T* prev = reinterpret_cast<T*>(args.prev.ptr) + r * args.prev.stride;     // prev[r, :]
     for (u32 c = thread_x(); c < args.cols; c += kTeacacheThreads) {
       const T now = load<T>(a + c);
       const float was = value_of(load<T>(prev + c));

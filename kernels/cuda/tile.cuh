@@ -21,9 +21,9 @@ struct Sums {
 };
 
 FP_FN void clear_sums(Sums& s) {
-  FP_UNROLL for (int m = 0; m < 4; m++)
-      FP_UNROLL for (int n = 0; n < 4; n++)
-          FP_UNROLL for (int i = 0; i < 4; i++) s.c[m][n][i] = 0;
+  FP_UNROLL for (int m = 0; m < 4; m++) FP_UNROLL
+    for (int n = 0; n < 4; n++) FP_UNROLL
+      for (int i = 0; i < 4; i++) s.c[m][n][i] = 0;
 }
 
 // sums += A W^T over the stage at byte `stage`.
@@ -34,16 +34,16 @@ FP_FN void tile_multiply(Sums& s, u32 stage, u32 warp_m, u32 warp_n) {
     u32 a[4][4], b[2][4];
     // Matrices of A: rows 0-7 and 8-15, then the same rows eight columns on.
     FP_UNROLL for (u32 m = 0; m < 4; m++)
-        ldmatrix4(stage + tile_at(warp_m + m * 16 + lane % 16, k * 2 + lane / 16), a[m]);
+      ldmatrix4(stage + tile_at(warp_m + m * 16 + lane % 16, k * 2 + lane / 16), a[m]);
     // Matrices of W: rows 0-7 at columns 0 and 8, then rows 8-15.
     FP_UNROLL for (u32 n = 0; n < 2; n++) {
       const u32 row = warp_n + n * 16 + lane % 8 + lane / 16 * 8, chunk = k * 2 + lane / 8 % 2;
       const u32 at = FP_MUTANT(tile_swizzle) ? row * 64 + chunk * 16 : tile_at(row, chunk);
       ldmatrix4(stage + kTileM * kTileK * 2 + at, b[n]);
     }
-    FP_UNROLL for (u32 m = 0; m < 4; m++)
-        FP_UNROLL for (u32 n = 0; n < 4; n++)
-            mma16816<T>(s.c[m][n], a[m], b[n / 2][n % 2 * 2], b[n / 2][n % 2 * 2 + 1]);
+    FP_UNROLL for (u32 m = 0; m < 4; m++) FP_UNROLL
+      for (u32 n = 0; n < 4; n++)
+        mma16816<T>(s.c[m][n], a[m], b[n / 2][n % 2 * 2], b[n / 2][n % 2 * 2 + 1]);
   }
 }
 
@@ -55,7 +55,7 @@ FP_FN F8 tile_row(const Sums& s, u32 m, u32 half) {
   const bool low = (lane_id() & 1) == 0, front = (lane_id() & 2) == 0;
   U2 p[4], q[2][2], r[2][2];
   FP_UNROLL for (u32 n = 0; n < 4; n++)
-      p[n] = U2{{bits_of_float(s.c[m][n][half * 2]), bits_of_float(s.c[m][n][half * 2 + 1])}};
+    p[n] = U2{{bits_of_float(s.c[m][n][half * 2]), bits_of_float(s.c[m][n][half * 2 + 1])}};
   FP_UNROLL for (u32 n = 0; n < 2; n++) {
     const U2 got = shuffle_xor(pick(low, p[2 * n + 1], p[2 * n]), 1);
     q[n][0] = pick(low, p[2 * n], got);
@@ -102,13 +102,15 @@ FP_FN void store_tile(const Epilogue& a, const Places& places, const Sums& s, u6
     F8 y = tile_row(s, g / 2, g % 2);
     const u64 row = m0 + g * 8 + lane_id() / 4;
     if (row >= a.rows || col >= a.cols) continue;
-    FP_UNROLL for (u32 e = 0; e < 8; e++) y.v[e] = act_of(a.act, y.v[e] + bias[e]);
+    FP_UNROLL for (u32 e = 0; e < 8; e++)
+      y.v[e] = act_of(a.act, y.v[e] + bias[e]);
     const u64 to = places.out(row) + col;
     const u64 from = a.residual ? places.residual(row) + col : 0;
     if (is_whole) {
       if (a.residual) {
         const F8 r = load8_two<T>(a.residual, a.dtype, from);
-        FP_UNROLL for (u32 e = 0; e < 8; e++) y.v[e] = fma_exact(gate[e], y.v[e], r.v[e]);
+        FP_UNROLL for (u32 e = 0; e < 8; e++)
+          y.v[e] = fma_exact(gate[e], y.v[e], r.v[e]);
       }
       store8_two<T>(a.out, a.dtype, to, y);  // out[row, col ..]
       continue;

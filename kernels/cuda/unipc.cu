@@ -17,7 +17,9 @@ struct LincombOp {
 struct DenoisedOp {
   static constexpr u32 inputs = 2;
   FP_FN float apply(const MapArgs& a, const float* x) {
-    const float r = a.act == kBF16 ? through<bf16>(x[0]) : a.act == kF16 ? through<f16>(x[0]) : x[0];
+    const float r = a.act == kBF16  ? through<bf16>(x[0])
+                    : a.act == kF16 ? through<f16>(x[0])
+                                    : x[0];
     return static_cast<float>(static_cast<double>(r) - a.c[0] * static_cast<double>(x[1]));
   }
 };

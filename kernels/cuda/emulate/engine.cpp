@@ -131,7 +131,8 @@ void block_barrier(Site site) {
   }
   if (b.barrier_arrived++ == 0) b.barrier_site = site;
   if (site.line != b.barrier_site.line || strcmp(site.file, b.barrier_site.file) != 0) {
-    report(site, "divergent barriers: other threads of the block wait at line %d", b.barrier_site.line);
+    report(site, "divergent barriers: other threads of the block wait at line %d",
+           b.barrier_site.line);
     abort_block();
   }
   if (b.barrier_arrived < b.threads) {
@@ -151,7 +152,8 @@ void warp_collective(u32 kind, void* operand, Site site) {
     w.kind = kind;
     w.site = site;
   } else if (w.kind != kind || w.site.line != site.line) {
-    report(site, "divergent collective: other lanes of the warp wait in another at line %d", w.site.line);
+    report(site, "divergent collective: other lanes of the warp wait in another at line %d",
+           w.site.line);
     abort_block();
   }
   w.operands[lane] = operand;
@@ -252,7 +254,8 @@ Worker* take_worker() {
   void* m = mmap(nullptr, kStackBytes * (kThreadsMax + 1), PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (!w || m == MAP_FAILED) abort();
-  w->stacks = reinterpret_cast<u8*>((reinterpret_cast<u64>(m) + kStackBytes - 1) & ~(kStackBytes - 1));
+  w->stacks =
+      reinterpret_cast<u8*>((reinterpret_cast<u64>(m) + kStackBytes - 1) & ~(kStackBytes - 1));
   return w;
 }
 
@@ -296,14 +299,16 @@ bool is_mutant(const char* name) {
 extern "C" const void* fp_emu_kernel(const char* name) { return emu::find(name); }
 
 // Runs a kernel to its end. Returns the bytes written to text: 0 when nothing was wrong.
-extern "C" u32 fp_emu_launch(const void* kernel, const u32* grid, u32 threads, u32 shared, const void* args,
-                             u32 args_size, u32 workers, char* text, u32 text_max) {
+extern "C" u32 fp_emu_launch(const void* kernel, const u32* grid, u32 threads, u32 shared,
+                             const void* args, u32 args_size, u32 workers, char* text,
+                             u32 text_max) {
   using namespace emu;
   const Kernel& k = *static_cast<const Kernel*>(kernel);
   if (args_size != k.args_size || threads > k.threads_max || threads % 32 || threads == 0 ||
       threads > kThreadsMax) {
-    return static_cast<u32>(snprintf(text, text_max, "%s takes %u argument bytes and up to %u threads, got %u and %u",
-                                     k.name, k.args_size, k.threads_max, args_size, threads));
+    return static_cast<u32>(
+        snprintf(text, text_max, "%s takes %u argument bytes and up to %u threads, got %u and %u",
+                 k.name, k.args_size, k.threads_max, args_size, threads));
   }
   Launch l{};
   l.kernel = &k;

@@ -13,11 +13,11 @@
 #define FP_FN_MEMBER inline
 #define FP_UNROLL
 #define FP_UNROLL_BY(n)
-#define FP_KERNEL(name, Args, threads, blocks)                                             \
-  static void name(const Args& args);                                                      \
-  static void name##_entry(const void* p) { name(*static_cast<const Args*>(p)); }          \
-  static emu::Kernel name##_kernel{#name, name##_entry, sizeof(Args), threads, nullptr};   \
-  static emu::Registration name##_registration{name##_kernel};                             \
+#define FP_KERNEL(name, Args, threads, blocks)                                           \
+  static void name(const Args& args);                                                    \
+  static void name##_entry(const void* p) { name(*static_cast<const Args*>(p)); }        \
+  static emu::Kernel name##_kernel{#name, name##_entry, sizeof(Args), threads, nullptr}; \
+  static emu::Registration name##_registration{name##_kernel};                           \
   static void name(const Args& args)
 
 // A planted fault: true in the build of the mutation check when FRAMEPACK_MUTANT names it.
@@ -29,7 +29,8 @@
 
 // Where in the kernels a wrapper was called.
 #define FP_AT const char *file = __builtin_FILE(), int line = __builtin_LINE()
-#define FP_HERE emu::Site{file, line}
+#define FP_HERE \
+  emu::Site { file, line }
 
 FP_FN u32 thread_x() { return emu::self()->tid; }
 FP_FN u32 lane_id() { return emu::self()->tid & 31u; }

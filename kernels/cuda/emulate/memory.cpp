@@ -29,8 +29,9 @@ bool global_slow(const void* p, u32 bytes, Site site) {
     const i64 past = static_cast<i64>(a - ranges[i].from - ranges[i].bytes);
     if (i == 0 || llabs(past) < llabs(nearest)) nearest = past;
   }
-  report(site, "access of %u bytes at %p, outside every tensor of the op (%lld from the end of one)", bytes, p,
-         nearest);
+  report(site,
+         "access of %u bytes at %p, outside every tensor of the op (%lld from the end of one)",
+         bytes, p, nearest);
   return false;
 }
 

@@ -32,8 +32,8 @@ u64 joined(u64 before, u64 now) {
   const u32 t = thread_of(before), me = thread_of(now);
   const u64 epochs = now & ~0xffffull;
   const u32 warp = (me - 1) / 32;
-  const bool is_same_warp = t != kManyInBlock &&
-                            ((t & kManyInWarp) ? (t & 0x7fffu) == warp : (t - 1) / 32 == warp);
+  const bool is_same_warp =
+      t != kManyInBlock && ((t & kManyInWarp) ? (t & 0x7fffu) == warp : (t - 1) / 32 == warp);
   return epochs | (is_same_warp ? (kManyInWarp | warp) : kManyInBlock);
 }
 
@@ -68,13 +68,13 @@ void check_write(Block& b, Cells c, u64 now, Site site, const char* what) {
       return;
     }
     if (!is_ordered(b.writers[i], now)) {
-      report(site, "race: %s of shared byte %u after a write of thread %u, with no barrier between", what,
-             i * 2, thread_of(b.writers[i]) - 1);
+      report(site, "race: %s of shared byte %u after a write of thread %u, with no barrier between",
+             what, i * 2, thread_of(b.writers[i]) - 1);
       return;
     }
     if (!is_ordered(b.readers[i], now)) {
-      report(site, "race: %s of shared byte %u which another thread read, with no barrier between", what,
-             i * 2);
+      report(site, "race: %s of shared byte %u which another thread read, with no barrier between",
+             what, i * 2);
       return;
     }
   }

@@ -27,7 +27,8 @@ void ldmatrix(void** operands, bool is_trans, Site site) {
     u16 rows[8][8];
     for (u32 r = 0; r < 8; r++) {
       const u32 lane = m * 8 + r;
-      const u8* p = shared_read(static_cast<Ldmatrix*>(operands[lane])->at, 16, site, warp_tid + lane);
+      const u8* p =
+          shared_read(static_cast<Ldmatrix*>(operands[lane])->at, 16, site, warp_tid + lane);
       if (p) memcpy(rows[r], p, 16);
       else memset(rows[r], 0xff, 16);
     }
