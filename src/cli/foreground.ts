@@ -9,15 +9,15 @@ import { stateDir } from "../engine/paths.ts";
 import { type Outcome, type Reporter, reporterFor } from "./reporter.ts";
 import { stopCode, stopOnSignals } from "./stop-signals.ts";
 
-export type RunJob = (
-  recipe: Recipe,
-  context: Readonly<{
-    emit: Emit;
-    signal: AbortSignal;
-    stateDir: string;
-    note: (text: string) => void;
-  }>,
-) => Promise<unknown>;
+export type WorkContext = Readonly<{
+  emit: Emit;
+  signal: AbortSignal;
+  stateDir: string;
+  note: (text: string) => void;
+}>;
+/** What is watched: it ends when the job has, having told so by an event. */
+export type Work = (context: WorkContext) => Promise<unknown>;
+export type RunJob = (recipe: Recipe, context: WorkContext) => Promise<unknown>;
 
 export type ForegroundOptions = Readonly<{
   json: boolean;
@@ -27,10 +27,28 @@ export type ForegroundOptions = Readonly<{
 }>;
 
 /** Runs the job and shows it; the outcome's code is the program's. */
-export const runInForeground = async (
+export const runInForeground = (
   recipe: () => Promise<Recipe>,
   options: ForegroundOptions,
   runJob: RunJob = options.here ? inProcess : inEngine,
+): Promise<Outcome> =>
+  watch(options, async (context) => runJob(await recipe(), context), {
+    interrupted: "Stopping after this block; Ctrl-C again ends at once.",
+  });
+
+/** Follows a job that the engine has already. Leaving leaves it running. */
+export const followInForeground = (
+  job: string,
+  options: Omit<ForegroundOptions, "here">,
+): Promise<Outcome> =>
+  watch(options, async (context) => (await import("./via-engine.ts")).followJob(job, context), {
+    interrupted: `Leaving; job ${job} goes on.`,
+  });
+
+const watch = async (
+  options: Omit<ForegroundOptions, "here">,
+  work: Work,
+  words: Readonly<{ interrupted: string }>,
 ): Promise<Outcome> => {
   const { stdout: out, stderr: err } = process;
   const colour = Boolean(err.isTTY) && !process.env.NO_COLOR;
@@ -38,10 +56,10 @@ export const runInForeground = async (
   const stop = new AbortController();
   using _signals = stopOnSignals(stop, (signal) => {
     if (signal !== "SIGINT") return;
-    reporter.note("Stopping after this block; Ctrl-C again ends at once.");
+    reporter.note(words.interrupted);
   });
   using _pipe = stopWhenUnread(stop);
-  const outcome = await runToOutcome(recipe, reporter, stop.signal, runJob);
+  const outcome = await runToOutcome(reporter, stop.signal, work);
   reporter.end(outcome);
   return outcome;
 };
@@ -55,10 +73,9 @@ const inEngine: RunJob = async (recipe, context) =>
   (await import("./via-engine.ts")).runThroughEngine(recipe, context);
 
 export const runToOutcome = async (
-  recipe: () => Promise<Recipe>,
   reporter: Reporter,
   signal: AbortSignal,
-  runJob: RunJob,
+  work: Work,
 ): Promise<Outcome> => {
   let view: JobView = emptyView;
   const emit = (event: JobEvent): void => {
@@ -67,7 +84,7 @@ export const runToOutcome = async (
   };
   try {
     const note = (text: string): void => reporter.note(text);
-    await runJob(await recipe(), { emit, signal, stateDir: stateDir(), note });
+    await work({ emit, signal, stateDir: stateDir(), note });
   } catch (error) {
     if (signal.aborted) return stopped(view, signal);
     const failure = reportOf(error);
@@ -75,7 +92,7 @@ export const runToOutcome = async (
   }
   if (view.finished !== null) {
     const { path } = view.finished;
-    return { code: exitCodes.ok, path, kept: null, failure: null, plan: view.plan };
+    return { code: exitCodes.ok, path, kept: null, failure: null, plan: view.plan, goesOn: false };
   }
   if (view.cancelled !== null) return stopped(view, signal);
   if (signal.aborted) return left(view, signal);
@@ -89,14 +106,14 @@ export const runToOutcome = async (
 
 const stopped = (view: JobView, signal: AbortSignal): Outcome => {
   const failure = signal.reason instanceof Failure ? reportOf(signal.reason) : null;
-  return { code: stopCode(signal), path: null, kept: playableFile(view), failure, plan: view.plan };
+  const kept = playableFile(view);
+  return { code: stopCode(signal), path: null, kept, failure, plan: view.plan, goesOn: false };
 };
 
 /** Only the view ended, with its terminal or the reader of its output: the engine goes on with the job. */
 const left = (view: JobView, signal: AbortSignal): Outcome => {
   const outcome = stopped(view, signal);
-  const hint = "The job goes on; framepack attach shows it.";
-  return { ...outcome, failure: outcome.failure === null ? null : { ...outcome.failure, hint } };
+  return { ...outcome, goesOn: true };
 };
 
 const failed = (view: JobView, failure: FailureReport): Outcome => ({
@@ -105,6 +122,7 @@ const failed = (view: JobView, failure: FailureReport): Outcome => ({
   kept: playableFile(view),
   failure,
   plan: view.plan,
+  goesOn: false,
 });
 
 /** Nobody reads our output any more (`run --json | head -1`): the job stops as at Ctrl-C, its sections kept. */

@@ -16,6 +16,8 @@ export type Outcome = Readonly<{
   kept: string | null;
   failure: FailureReport | null;
   plan: Plan | null;
+  /** Only the view ended; the engine goes on with the job. */
+  goesOn: boolean;
 }>;
 
 export interface Reporter extends Disposable {
@@ -141,8 +143,10 @@ const staysOnScreen: ReadonlySet<JobEvent["type"]> = new Set([
   "finished",
 ]);
 
-const endLines = ({ code, path, kept, failure }: Outcome, options: ReporterOptions): void => {
+const endLines = (outcome: Outcome, options: ReporterOptions): void => {
+  const { code, path, kept, failure, goesOn } = outcome;
   if (path !== null) options.out.write(`${printable(path, 4096)}\n`);
+  else if (goesOn) options.err.write("The job goes on; framepack attach shows it.\n");
   else if (code >= 128) options.err.write(`${stoppedLine(kept)}.\n`);
   else if (failure !== null) {
     const keeps = kept === null ? "" : ` ${printable(kept)} keeps the finished sections.`;

@@ -19,7 +19,7 @@ export type EngineRun = Readonly<{
 
 /** Submits a recipe and follows it to its end. */
 export const runThroughEngine = (recipe: Recipe, run: EngineRun): Promise<void> =>
-  withFollower(run, { start: true }, async (client) => {
+  withFollower(run, { start: true, leaves: isViewOnly }, async (client) => {
     const { job } = await client.request({
       type: "submit",
       recipe,
@@ -33,9 +33,9 @@ export const runThroughEngine = (recipe: Recipe, run: EngineRun): Promise<void> 
     return job;
   });
 
-/** Follows a job that is there already, from where it stands to its end. */
+/** Follows a job that is there already, from where it stands to its end. Stopping only ends the view. */
 export const followJob = (id: string, run: EngineRun): Promise<void> =>
-  withFollower(run, { start: false }, async (client) => {
+  withFollower(run, { start: true, leaves: () => true }, async (client) => {
     const { job } = await client.request({ type: "snapshot", job: id });
     if (job === undefined) throw new Error("the engine answered without the job");
     for (const event of eventsOf(job.view)) run.emit(event);
@@ -55,7 +55,7 @@ const ended = new Set(["finished", "failed", "cancelled", "interrupted"]);
 
 const withFollower = async (
   run: EngineRun,
-  options: Readonly<{ start: boolean }>,
+  options: Readonly<{ start: boolean; leaves: (reason: unknown) => boolean }>,
   begin: (client: EngineClient) => Promise<JobSummary>,
 ): Promise<void> => {
   const over = Promise.withResolvers<void>();
@@ -74,7 +74,7 @@ const withFollower = async (
       message: take,
       lost: (reason) => over.reject(lost(id, reason)),
     },
-    { ...options, version, name: "run" },
+    { start: options.start, version, name: "run" },
   );
   await client.request({ type: "subscribe", job: null, previews: false });
   const job = await begin(client);
@@ -84,7 +84,7 @@ const withFollower = async (
   for (const message of waiting) take(message);
   if (ended.has(job.state)) over.resolve();
   const stop = (): void => {
-    if (isViewOnly(run.signal.reason)) over.resolve();
+    if (options.leaves(run.signal.reason)) over.resolve();
     else void client.request({ type: "cancel", job: job.id }).catch(over.reject);
   };
   if (run.signal.aborted) stop();

@@ -67,7 +67,11 @@ export const reduceView = (view: JobView, event: JobEvent): JobView => {
     case "preview":
       return { ...view, preview: event };
     case "sectionFinished":
-      return { ...view, sections: [...view.sections, event] };
+      // A resumed job makes the section anew that was cut off after its frames and before its checkpoint.
+      return {
+        ...view,
+        sections: [...view.sections.filter((one) => one.section < event.section), event],
+      };
     case "fileWritten": {
       const others = view.files.filter((f) => f.path !== event.path && f.kind !== "partial");
       return { ...view, files: [...others, event] };
