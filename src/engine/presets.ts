@@ -1,10 +1,11 @@
 // Presets: named sets of settings in TOML files, those that come with the program and the user's own.
 // A user's preset takes the place of a built-in one of the same name.
 
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Failure } from "./failure.ts";
+import { isFolder } from "./is-folder.ts";
 import { didYouMean } from "./nearest.ts";
 import { configDir } from "./paths.ts";
 import { quoted } from "./printable.ts";
@@ -97,7 +98,7 @@ const read = (folder: string, name: string, origin: Preset["origin"]): Preset =>
 });
 
 const namesIn = (folder: string): readonly string[] => {
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return [];
+  if (!isFolder(folder)) return [];
   return readdirSync(folder)
     .filter((file) => file.endsWith(".toml"))
     .map((file) => basename(file, ".toml"))

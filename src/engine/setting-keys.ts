@@ -1,9 +1,9 @@
 // Every setting of a job once: its name, what it is, and how text becomes its value. Flags, variables
 // of the environment, presets and configuration files all use these names and these checks.
 
-import { statSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { knownModels } from "./config/known-models.ts";
+import { isFolder } from "./is-folder.ts";
 import { type Recipe, recipeSchema } from "./job.ts";
 import { issueText } from "./problem.ts";
 
@@ -99,7 +99,7 @@ const placed = (one: Setting, raw: string, folder: string): string => {
     return raw;
   }
   const path = resolve(folder, raw);
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? path : raw;
+  return isFolder(path) ? path : raw;
 };
 
 /** A value given as text, by a flag or a variable of the environment. */

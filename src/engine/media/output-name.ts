@@ -1,10 +1,11 @@
 // What a video is called and where its parts lie meanwhile. Nothing that exists is ever written
 // over: a name is taken by creating the partial file, and the finished one never replaces another.
 
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { constants, link, mkdir, open, rename, rm, unlink } from "node:fs/promises";
 import { dirname, extname, join, resolve } from "node:path";
 import { Failure } from "../failure.ts";
+import { isFolder } from "../is-folder.ts";
 import { quoted } from "../printable.ts";
 
 /** A file name from a prompt: its first words, in letters that need no quoting anywhere. */
@@ -44,9 +45,6 @@ export const chooseOutput = (
   const folder = resolve(asked ?? "outputs");
   return freeName(join(folder, `${nameFromPrompt(job.prompt)}-${job.seed}.mp4`));
 };
-
-const isFolder = (path: string): boolean =>
-  statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 /** The path itself, or with -2, -3 … before the ending: the first that neither exists nor is being made. */
 const freeName = (path: string): string => {
