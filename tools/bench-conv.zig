@@ -1,6 +1,6 @@
 //! conv3d of the built library beside torch on the shapes of a small VAE, turn by turn, as ratios of medians.
 //!   zig build -p build && zig run -lc -OReleaseFast tools/bench-conv.zig -- [threads] [rounds] [filter]
-//! FRAMEPACK_LIBRARY names another library; python3 with torch is optional. One thread counts CPU time, several count
+//! FRAMEPACK_LIBRARY names another library, FRAMEPACK_PEER one to stand in for torch. One thread counts CPU time, several count
 //! wall time. "conv" is the convolution alone (torch: channels last, unpadded work), "chain" is group norm, silu,
 //! padding, upsampling and convolution.
 
@@ -27,8 +27,26 @@ const cases = [_]Case{
     .{ .name = "16 to 128", .in = 16, .out = 128, .t = 5, .h = 16, .w = 20 },
     .{ .name = "32 to 3", .in = 32, .out = 3, .t = 17, .h = 128, .w = 160 },
     .{ .name = "64 to 64, strided", .in = 64, .out = 64, .t = 9, .h = 64, .w = 80, .stride = 2 },
-    .{ .name = "128 to 128, doubled", .in = 128, .out = 128, .t = 5, .h = 16, .w = 20, .up_t = 1, .up_s = 1 },
-    .{ .name = "64 to 64, doubled", .in = 64, .out = 64, .t = 9, .h = 32, .w = 40, .up_t = 1, .up_s = 1 },
+    .{
+        .name = "128 to 128, doubled",
+        .in = 128,
+        .out = 128,
+        .t = 5,
+        .h = 16,
+        .w = 20,
+        .up_t = 1,
+        .up_s = 1,
+    },
+    .{
+        .name = "64 to 64, doubled",
+        .in = 64,
+        .out = 64,
+        .t = 9,
+        .h = 32,
+        .w = 40,
+        .up_t = 1,
+        .up_s = 1,
+    },
 };
 
 const Dtype = enum(u32) { f32 = 0, bf16 = 1 };
@@ -62,7 +80,13 @@ const Library = struct {
     }
 
     /// A tensor of repeatable noise.
-    fn noise(l: *const Library, allocator: std.mem.Allocator, dtype: Dtype, dims: []const u32, scale: f32) !u32 {
+    fn noise(
+        l: *const Library,
+        allocator: std.mem.Allocator,
+        dtype: Dtype,
+        dims: []const u32,
+        scale: f32,
+    ) !u32 {
         var n: usize = 1;
         for (dims) |d| n *= d;
         const values = try allocator.alloc(f32, n);
@@ -108,11 +132,19 @@ const Ours = struct {
             .lib = lib,
             .case = c,
             .x = try lib.noise(allocator, dtype, &.{ c.t, c.h, c.w, c.in }, 1),
-            .w = try lib.noise(allocator, dtype, &.{ c.out, c.kernel, c.kernel, c.kernel, c.in }, 0.05),
+            .w = try lib.noise(
+                allocator,
+                dtype,
+                &.{ c.out, c.kernel, c.kernel, c.kernel, c.in },
+                0.05,
+            ),
             .affine = try lib.noise(allocator, dtype, &.{c.in}, 1),
             .bias = try lib.noise(allocator, dtype, &.{c.out}, 1),
             .coeffs = try lib.empty(.f32, &.{ 2, c.in }),
-            .out = try lib.empty(dtype, &.{ (t + s - 1) / s, (h + s - 1) / s, (w + s - 1) / s, c.out }),
+            .out = try lib.empty(
+                dtype,
+                &.{ (t + s - 1) / s, (h + s - 1) / s, (w + s - 1) / s, c.out },
+            ),
         };
     }
 
@@ -163,7 +195,8 @@ const peer =
     \\            last = w.contiguous(memory_format=cl)
     \\            def conv(): return F.conv3d(ready, last, b, stride=s)
     \\            def chain():
-    \\                return F.conv3d(pad(up(F.silu(F.group_norm(x, min(32, job["in"]), g, g, 1e-6)))), w, b, stride=s)
+    \\                n = F.silu(F.group_norm(x, min(32, job["in"]), g, g, 1e-6))
+    \\                return F.conv3d(pad(up(n)), w, b, stride=s)
     \\            conv(); chain()
     \\            print(0, flush=True)
     \\            continue
@@ -210,6 +243,12 @@ fn seconds(threads: u32) f64 {
     return @as(f64, @floatFromInt(t.sec)) + @as(f64, @floatFromInt(t.nsec)) * 1e-9;
 }
 
+fn timed(o: *const Ours, chain: bool, threads: u32) !f64 {
+    const begin = seconds(threads);
+    try o.run(chain);
+    return seconds(threads) - begin;
+}
+
 fn median(values: []f64) f64 {
     std.mem.sort(f64, values, {}, std.sort.asc(f64));
     return values[values.len / 2];
@@ -219,14 +258,18 @@ pub fn main(init: std.process.Init) !void {
     const allocator = init.gpa;
     const args = try init.minimal.args.toSlice(init.arena.allocator());
     const threads = if (args.len > 1) try std.fmt.parseInt(u32, args[1], 10) else 1;
-    const rounds = if (args.len > 2) try std.fmt.parseInt(usize, args[2], 10) else 7;
+    const rounds = if (args.len > 2) @min(64, try std.fmt.parseInt(usize, args[2], 10)) else 7;
     const filter = if (args.len > 3) args[3] else "";
     const path = init.environ_map.get("FRAMEPACK_LIBRARY") orelse "build/lib/libframepack.so";
     const lib = try Library.open(path);
     try check(lib.init(0, threads, 0, 0));
+    var other: Library = undefined;
     var torch: Torch = undefined;
-    const with_torch = init.environ_map.get("NO_TORCH") == null;
-    if (with_torch) {
+    const other_path = init.environ_map.get("FRAMEPACK_PEER");
+    if (other_path) |p| {
+        other = try Library.open(p);
+        try check(other.init(0, threads, 0, 0));
+    } else {
         try torch.start(init.io);
         _ = try torch.ask(.{ .threads = threads });
     }
@@ -236,19 +279,25 @@ pub fn main(init: std.process.Init) !void {
         if (std.mem.indexOf(u8, c.name, filter) == null) continue;
         const ours = try Ours.init(&lib, allocator, c, dtype);
         defer ours.deinit();
-        if (with_torch) _ = try torch.ask(question(c, dtype));
+        var theirs: ?Ours = null;
+        defer if (theirs) |*o| o.deinit();
+        if (other_path != null) {
+            theirs = try Ours.init(&other, allocator, c, dtype);
+        } else _ = try torch.ask(question(c, dtype));
         for ([_]bool{ false, true }) |chain| {
             try ours.run(chain);
-            for (0..@min(rounds, a.len)) |i| {
-                const begin = seconds(threads);
-                try ours.run(chain);
-                a[i] = seconds(threads) - begin;
-                if (with_torch) b[i] = try torch.ask(.{ .chain = chain });
+            if (theirs) |*o| try o.run(chain);
+            for (0..rounds) |i| {
+                a[i] = try timed(&ours, chain, threads);
+                b[i] = if (theirs) |*o|
+                    try timed(o, chain, threads)
+                else
+                    try torch.ask(.{ .chain = chain });
             }
-            report(c, dtype, chain, median(a[0..rounds]), if (with_torch) median(b[0..rounds]) else null);
+            report(c, dtype, chain, median(a[0..rounds]), median(b[0..rounds]));
         }
     };
-    if (with_torch) torch.child.kill(init.io);
+    if (other_path == null) torch.child.kill(init.io);
 }
 
 const Question = struct {
@@ -267,11 +316,13 @@ const Question = struct {
 fn question(c: Case, dtype: Dtype) Question {
     var q: Question = undefined;
     q.dtype = if (dtype == .f32) "float32" else "bfloat16";
-    inline for (@typeInfo(Question).@"struct".fields[1..]) |f| @field(q, f.name) = @field(c, f.name);
+    inline for (@typeInfo(Question).@"struct".fields[1..]) |f| {
+        @field(q, f.name) = @field(c, f.name);
+    }
     return q;
 }
 
-fn report(c: Case, dtype: Dtype, chain: bool, ours: f64, torch: ?f64) void {
+fn report(c: Case, dtype: Dtype, chain: bool, ours: f64, peer_time: f64) void {
     const t: f64 = @floatFromInt(if (c.up_t == 1) 2 * c.t - 1 else c.t);
     const area: f64 = @floatFromInt(c.h * c.w * (1 + 3 * c.up_s));
     const s: f64 = @floatFromInt(c.stride);
@@ -280,6 +331,5 @@ fn report(c: Case, dtype: Dtype, chain: bool, ours: f64, torch: ?f64) void {
     std.debug.print("{s: <22}{s: <6}{s: <7}{d: >8.2} ms {d: >7.0} GFLOP/s", .{
         c.name, @tagName(dtype), if (chain) "chain" else "conv", ours * 1e3, flops / ours / 1e9,
     });
-    if (torch) |other| std.debug.print("   torch {d: >8.2} ms  ratio {d:.2}", .{ other * 1e3, other / ours });
-    std.debug.print("\n", .{});
+    std.debug.print("   peer {d: >8.2} ms  ratio {d:.2}\n", .{ peer_time * 1e3, peer_time / ours });
 }

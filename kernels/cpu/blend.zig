@@ -28,17 +28,33 @@ fn blendRows(comptime T: type, args: *const backend.Blend) void {
     rows.pieces(Context{ .args = args, .last = last }, struct {
         fn piece(c: Context, at: [4]usize, from: usize, n: usize) void {
             const k = c.args;
-            const strides: [3]usize = .{ k.a.strides[c.last], k.b.strides[c.last], k.out.strides[c.last] };
+            const strides: [3]usize = .{
+                k.a.strides[c.last],
+                k.b.strides[c.last],
+                k.out.strides[c.last],
+            };
             const a = k.a.host(T) + at[0] + from * strides[0];
             const b = k.b.host(T) + at[1] + from * strides[1];
             const out = k.out.host(T) + at[2] + from * strides[2];
             const weights = k.weights.host(f32);
             if (k.axis == c.last) {
-                for (0..n) |i| mix(T, &out[i * strides[2]], a[i * strides[0]], b[i * strides[1]], weights[from + i]);
+                for (0..n) |i| mix(
+                    T,
+                    &out[i * strides[2]],
+                    a[i * strides[0]],
+                    b[i * strides[1]],
+                    weights[from + i],
+                );
             } else if (n > 1 and strides[0] == 1 and strides[1] == 1 and strides[2] == 1) {
                 mixSpan(T, out, a, b, n, weights[at[3]]);
             } else {
-                for (0..n) |i| mix(T, &out[i * strides[2]], a[i * strides[0]], b[i * strides[1]], weights[at[3]]);
+                for (0..n) |i| mix(
+                    T,
+                    &out[i * strides[2]],
+                    a[i * strides[0]],
+                    b[i * strides[1]],
+                    weights[at[3]],
+                );
             }
         }
     }.piece);
@@ -83,7 +99,13 @@ test "blend crossfades along every axis, in place and with gaps" {
         }
 
         const weights = cases.vector(f32, w[0..n]);
-        _ = blend(&.{ .out = b.desc, .a = a.desc, .b = b.desc, .weights = weights, .axis = @intCast(axis) });
+        _ = blend(&.{
+            .out = b.desc,
+            .a = a.desc,
+            .b = b.desc,
+            .weights = weights,
+            .axis = @intCast(axis),
+        });
 
         for (want, 0..) |v, i| try cases.expectClose(T, v, b.get(i), 1);
     };

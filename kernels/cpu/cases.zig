@@ -116,7 +116,10 @@ pub fn Case(comptime T: type) type {
             const touched = try testing.allocator.alloc(bool, c.memory.len);
             defer testing.allocator.free(touched);
             @memset(touched, false);
-            for (0..c.count()) |i| touched[(@intFromPtr(c.at(i)) - @intFromPtr(c.memory.ptr)) / @sizeOf(T)] = true;
+            for (0..c.count()) |i| {
+                const bytes = @intFromPtr(c.at(i)) - @intFromPtr(c.memory.ptr);
+                touched[bytes / @sizeOf(T)] = true;
+            }
             for (c.memory, touched) |*x, t| {
                 if (t) continue;
                 for (std.mem.asBytes(x)) |b| try testing.expectEqual(poison, b);

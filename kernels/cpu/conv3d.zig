@@ -9,22 +9,20 @@ const pool = @import("../pool.zig");
 const simd = @import("simd.zig");
 const copy = @import("copy.zig");
 const inputs = @import("conv3d_input.zig");
+const narrow = @import("conv3d_narrow.zig");
 const shapes = @import("conv3d_shape.zig");
 const tile = @import("conv3d_tile.zig");
+const units = @import("conv3d_units.zig");
 const weights = @import("conv3d_weights.zig");
 const work = @import("work.zig");
 const Status = backend.Status;
 const Kind = tile.Kind;
-const lanes = simd.lanes;
 const nr = tile.nr;
 
 /// Scratch slots, one for each thing that lives through the whole op.
 const slot = .{ .floats = 0, .input = 1, .weights = 2, .workers = 3 };
 /// Prepared input kept at a time, where more than the frames of one output frame fit.
-const input_bytes = 64 << 20;
-/// Words of weights of one channel that a visit takes: with nr channels 18 KB, under half of the first cache.
-const visit_steps = 144;
-const unit_positions = 256;
+const input_bytes = 16 << 20;
 
 pub fn conv3d_pack(args: *const backend.Conv3dPack) Status {
     // w [O,I,kt,kh,kw] seen as [O,kt,kh,kw,I]
@@ -38,7 +36,11 @@ pub fn conv3d_pack(args: *const backend.Conv3dPack) Status {
 
 pub fn conv3d(args: *const backend.Conv3d) Status {
     for (args.w.dims[1..4]) |k| if (k > shapes.kernel_max) {
-        return abi.fail(.unsupported, "conv3d: kernel size {d}, at most {d}", .{ k, shapes.kernel_max });
+        return abi.fail(
+            .unsupported,
+            "conv3d: kernel size {d}, at most {d}",
+            .{ k, shapes.kernel_max },
+        );
     };
     if (args.out.count() == 0) return .ok;
     var job: Job = undefined;
@@ -47,7 +49,7 @@ pub fn conv3d(args: *const backend.Conv3d) Status {
     return job.run();
 }
 
-const Job = struct {
+pub const Job = struct {
     args: *const backend.Conv3d,
     kind: Kind,
     shape: shapes.Shape,
@@ -56,6 +58,8 @@ const Job = struct {
     input: inputs.Input,
     /// Reads x where it lies: nothing to apply, nothing to widen.
     direct: bool,
+    /// Vectors along input channels, for few output channels.
+    narrow: bool,
     phase: shapes.Phase,
     panels: weights.Panels,
     worker_bytes: usize,
@@ -77,7 +81,8 @@ const Job = struct {
             .act = args.act,
             .right = 0,
         };
-        job.direct = job.readsInPlace();
+        job.narrow = job.shape.out <= narrow.out_max;
+        job.direct = !job.narrow and job.readsInPlace();
         job.placeInput();
         return job.placeWorkers();
     }
@@ -102,6 +107,7 @@ const Job = struct {
                 .row = x.strides[1] / d,
                 .position = x.strides[2] / d,
                 .left = 0,
+                .used = 0,
                 .slots = std.math.maxInt(usize),
             };
             return;
@@ -109,7 +115,8 @@ const Job = struct {
         const axis = job.shape.x;
         job.input.left = @intCast(@max(0, -axis.lowest()));
         job.load.right = @intCast(@max(0, axis.highest() - @as(i32, @intCast(axis.in)) + 1));
-        job.input.position = inputs.positionWords(job.kind, x.dims[3]);
+        job.input.used = if (job.narrow) narrow.tapWords(job.kind, x.dims[3]) else job.steps();
+        job.input.position = inputs.positionWords(job.input.used);
         job.input.row = (job.input.left + axis.in + job.load.right) * job.input.position;
         job.input.frame = job.input.row * x.dims[1];
     }
@@ -117,11 +124,12 @@ const Job = struct {
     /// Sums of a unit and its table of addresses, for each worker.
     fn placeWorkers(job: *Job) Status {
         const panels = std.math.divCeil(usize, job.shape.out, nr) catch unreachable;
-        const sums = work.Carver.bytesFor(f32, unit_positions * panels * nr);
-        const table = work.Carver.bytesFor(usize, unit_positions * 2 * shapes.taps_max);
+        const sums = work.Carver.bytesFor(f32, units.positions_max * panels * nr);
+        const table = work.Carver.bytesFor(usize, units.positions_max * 2 * shapes.taps_max);
         job.worker_bytes = sums + table;
         const bytes = job.worker_bytes * pool.threads();
-        job.workers = pool.scratch(slot.workers, bytes) orelse return pool.noScratch("conv3d", bytes);
+        job.workers = pool.scratch(slot.workers, bytes) orelse
+            return pool.noScratch("conv3d", bytes);
         return .ok;
     }
 
@@ -132,7 +140,8 @@ const Job = struct {
         if (!job.direct) {
             job.input.slots = @min(t.in, (batch - 1) * t.step + t.window());
             const bytes = job.input.slots * job.input.frame * 4;
-            const memory = pool.scratch(slot.input, bytes) orelse return pool.noScratch("conv3d", bytes);
+            const memory = pool.scratch(slot.input, bytes) orelse
+                return pool.noScratch("conv3d", bytes);
             job.input.words = @ptrCast(memory);
         }
         var loaded: usize = 0;
@@ -163,13 +172,13 @@ const Job = struct {
             const status = job.packWeights(index);
             if (status != .ok) return status;
         }
-        const grid = Grid.init(job, from, to);
-        const Context = struct { job: *const Job, grid: Grid };
+        const grid = units.Grid.init(job, from, to);
+        const Context = struct { job: *const Job, grid: units.Grid };
         pool.parallelFor(grid.units(), Context{ .job = job, .grid = grid }, struct {
             fn unit(c: Context, i: usize, worker: usize) void {
                 switch (c.job.kind) {
-                    .f32 => runUnit(.f32, c.job, c.grid.unit(i), worker),
-                    .bf16 => if (simd.has_bf16) runUnit(.bf16, c.job, c.grid.unit(i), worker),
+                    .f32 => units.run(.f32, c.job, c.grid.unit(i), worker),
+                    .bf16 => if (simd.has_bf16) units.run(.bf16, c.job, c.grid.unit(i), worker),
                 }
             }
         }.unit);
@@ -178,271 +187,43 @@ const Job = struct {
 
     fn packWeights(job: *Job, index: usize) Status {
         job.phase = job.shape.phase(index, job.kind == .f32);
-        const steps = std.math.divCeil(usize, job.shape.in, job.kind.depth()) catch unreachable;
-        const blocks = std.math.divCeil(usize, steps, visit_steps) catch unreachable;
+        const all = job.steps();
+        const blocks = std.math.divCeil(usize, all, units.visit_steps) catch unreachable;
         job.panels = .{
             .words = undefined,
             .phase = &job.phase,
-            .steps = steps,
-            .block = std.math.divCeil(usize, steps, blocks) catch unreachable,
+            .steps = all,
+            .block = std.math.divCeil(usize, all, blocks) catch unreachable,
             .panels = std.math.divCeil(usize, job.shape.out, nr) catch unreachable,
         };
-        const bytes = job.panels.size() * 4;
-        const memory = pool.scratch(slot.weights, bytes) orelse return pool.noScratch("conv3d", bytes);
+        const few = job.phase.len * job.shape.out * job.input.used;
+        const bytes = 4 * if (job.narrow) few else job.panels.size();
+        const memory = pool.scratch(slot.weights, bytes) orelse
+            return pool.noScratch("conv3d", bytes);
         job.panels.words = @ptrCast(memory);
-        weights.pack(job.kind, &job.args.w, &job.panels);
+        if (job.narrow) {
+            narrow.pack(job.kind, &job.args.w, &job.phase, job.panels.words);
+        } else {
+            weights.pack(job.kind, &job.args.w, &job.panels);
+        }
         return .ok;
     }
-};
 
-// ------------------------------------------------------------------------------------------ units
-
-/// Some rows (or a part of one row) of one output frame, in the coordinates of a phase.
-const Unit = struct { t: usize, y: [2]usize, x: [2]usize };
-
-const Grid = struct {
-    t: [2]usize,
-    y: usize,
-    x: usize,
-    cuts: [2]usize,
-
-    fn init(job: *const Job, from: usize, to: usize) Grid {
-        const s = &job.shape;
-        const y = s.y.count(job.phase.y);
-        const x = s.x.count(job.phase.x);
-        const columns = std.math.divCeil(usize, x, unit_positions) catch unreachable;
-        const rows = @max(1, unit_positions / @max(1, x));
-        return .{
-            .t = .{ from, @min(to, s.t.count(job.phase.t)) },
-            .y = y,
-            .x = x,
-            .cuts = .{ std.math.divCeil(usize, y, rows) catch unreachable, columns },
-        };
-    }
-
-    fn units(g: Grid) usize {
-        if (g.y == 0 or g.x == 0) return 0;
-        return (g.t[1] -| g.t[0]) * g.cuts[0] * g.cuts[1];
-    }
-
-    fn unit(g: Grid, i: usize) Unit {
-        const row = i / g.cuts[1] % g.cuts[0];
-        const column = i % g.cuts[1];
-        return .{
-            .t = g.t[0] + i / (g.cuts[0] * g.cuts[1]),
-            .y = .{ row * g.y / g.cuts[0], (row + 1) * g.y / g.cuts[0] },
-            .x = .{ column * g.x / g.cuts[1], (column + 1) * g.x / g.cuts[1] },
-        };
+    /// Words of input channels.
+    fn steps(job: *const Job) usize {
+        return std.math.divCeil(usize, job.shape.in, job.kind.depth()) catch unreachable;
     }
 };
-
-fn runUnit(comptime kind: Kind, job: *const Job, unit: Unit, worker: usize) void {
-    const memory = job.workers + worker * job.worker_bytes;
-    const width = unit.x[1] - unit.x[0];
-    const height = unit.y[1] - unit.y[0];
-    const positions = width * height;
-    const sums: [*]f32 = @ptrCast(@alignCast(memory)); // [panel][position][nr]
-    const bytes = work.Carver.bytesFor(f32, unit_positions * job.panels.panels * nr);
-    const table: [*]usize = @ptrCast(@alignCast(memory + bytes)); // [row][tap]
-    const taps = job.phase.len;
-    addresses(job, unit, table);
-    var v: tile.Visit = undefined;
-    v.x = job.input.words;
-    v.stride = job.input.position * job.shape.x.step;
-    var block: usize = 0;
-    while (block * job.panels.block < job.panels.steps) : (block += 1) {
-        v.steps = job.panels.blockSteps(block);
-        v.x = job.input.words + block * job.panels.block;
-        const group = @max(1, visit_steps / v.steps);
-        for (0..job.panels.panels) |panel| {
-            var tap: usize = 0;
-            while (tap < taps) : (tap += group) {
-                v.w = job.panels.at(block, panel, tap);
-                v.add = block + tap > 0;
-                for (0..height) |row| {
-                    v.taps = table[row * taps + tap .. row * taps + @min(tap + group, taps)];
-                    const c = sums + (panel * positions + row * width) * nr;
-                    tileRow(kind, &v, c, width);
-                }
-            }
-        }
-    }
-    switch (job.args.out.dtype) {
-        inline .f32, .bf16, .f16 => |d| store(simd.Elem(d), job, unit, sums),
-        else => unreachable,
-    }
-}
-
-fn tileRow(comptime kind: Kind, v: *tile.Visit, c: [*]f32, width: usize) void {
-    const tiles = std.math.divCeil(usize, width, tile.mr) catch unreachable;
-    for (0..tiles) |i| {
-        const first = i * width / tiles;
-        v.c = c + first * nr;
-        tile.visit(kind, (i + 1) * width / tiles - first, v, first);
-    }
-}
-
-/// table[row][tap]: where the tap of the row's first position lies in the input.
-fn addresses(job: *const Job, unit: Unit, table: [*]usize) void {
-    const s = &job.shape;
-    const taps = job.phase.taps[0..job.phase.len];
-    for (unit.y[0]..unit.y[1], 0..) |qy, row| for (taps, 0..) |tap, i| {
-        const x = @as(i64, @intCast(unit.x[0] * s.x.step)) + tap.x;
-        table[row * taps.len + i] = job.input.at(s.t.source(unit.t, tap.t), s.y.source(qy, tap.y), x);
-    };
-}
-
-/// out = sums + bias + residual, rounded once.
-fn store(comptime T: type, job: *const Job, unit: Unit, sums: [*]const f32) void {
-    const s = &job.shape;
-    const o = &job.args.out;
-    const width = unit.x[1] - unit.x[0];
-    const positions = width * (unit.y[1] - unit.y[0]);
-    const t = unit.t * s.t.phases + job.phase.t;
-    for (0..positions) |i| {
-        const y = (unit.y[0] + i / width) * s.y.phases + job.phase.y;
-        const x = (unit.x[0] + i % width) * s.x.phases + job.phase.x;
-        const out = o.host(T) + t * o.strides[0] + y * o.strides[1] + x * o.strides[2]; // out[t, y, x, :]
-        const residual: ?[*]const T = if (job.args.residual) |*r|
-            r.host(T) + t * r.strides[0] + y * r.strides[1] + x * r.strides[2]
-        else
-            null;
-        var c: usize = 0;
-        while (c < s.out) : (c += lanes) {
-            const n = @min(lanes, s.out - c);
-            var v = simd.load(f32, sums + (c / nr * positions + i) * nr + c % nr);
-            v += take(f32, job.bias.ptr + c, n);
-            if (residual) |r| v += take(T, r + c, n);
-            if (n == lanes) simd.store(T, out + c, v) else simd.storePart(T, out + c, n, v);
-        }
-    }
-}
-
-inline fn take(comptime T: type, p: [*]const T, n: usize) simd.F {
-    return if (n == lanes) simd.load(T, p) else simd.loadPart(T, p, n);
-}
 
 // ------------------------------------------------------------------------------------------ tests
 
 const testing = std.testing;
 const cases = @import("cases.zig");
 
-const Setup = struct {
-    x: [4]u32,
-    out: u32,
-    kernel: [3]u32 = .{ 3, 3, 3 },
-    stride: [3]u32 = .{ 1, 1, 1 },
-    up_t: bool = false,
-    up_s: bool = false,
-    coeffs: bool = false,
-    act: backend.Act = .none,
-    residual: bool = false,
-    gap: u32 = 0,
+const plain = @import("conv3d_plain.zig");
+const expectConv = plain.expectConv;
 
-    fn virtual(s: Setup, axis: usize) usize {
-        const n: usize = s.x[axis];
-        if (axis == 0) return if (s.up_t) 2 * n - 1 else n;
-        return if (s.up_s) 2 * n else n;
-    }
-
-    fn outDims(s: Setup) [4]u32 {
-        var d: [4]u32 = undefined;
-        for (0..3) |i| {
-            const pad = if (i == 0) s.kernel[0] - 1 else s.kernel[i] / 2 * 2;
-            d[i] = @intCast((s.virtual(i) + pad + s.stride[i] - s.kernel[i]) / s.stride[i]);
-        }
-        d[3] = s.out;
-        return d;
-    }
-};
-
-/// The virtual input at an index that may lie in the padding.
-fn plainInput(comptime T: type, s: Setup, x: []const f32, t: i64, y: i64, xx: i64, c: usize, k: []const f32) f32 {
-    var at: [3]usize = undefined;
-    for ([_]i64{ t, y, xx }, 0..) |v, i| {
-        at[i] = @intCast(std.math.clamp(v, 0, @as(i64, @intCast(s.virtual(i))) - 1));
-    }
-    if (s.up_t) at[0] = (at[0] + 1) / 2;
-    if (s.up_s) {
-        at[1] /= 2;
-        at[2] /= 2;
-    }
-    var v = x[((at[0] * s.x[1] + at[1]) * s.x[2] + at[2]) * s.x[3] + c];
-    if (s.coeffs) v = v * k[c] + k[s.x[3] + c];
-    if (s.act == .silu) v = v / (1 + @exp(-v));
-    return simd.toF32(T, simd.fromF32(T, v));
-}
-
-fn expectConv(comptime T: type, comptime W: type, s: Setup) !void {
-    const inner = s.x[3];
-    var r = cases.Random.init(inner + s.out + s.x[1]);
-    var x: cases.Case(T) = try .init(&s.x, s.gap);
-    defer x.deinit();
-    x.fillRandom(&r, 1);
-    const plain = try testing.allocator.alloc(f32, x.count());
-    defer testing.allocator.free(plain);
-    for (plain, 0..) |*v, i| v.* = x.get(i);
-    const w_dims = [_]u32{ s.out, s.kernel[0], s.kernel[1], s.kernel[2], inner };
-    var w: cases.Case(W) = try .init(&w_dims, 0);
-    defer w.deinit();
-    const fan: f32 = @floatFromInt(s.kernel[0] * s.kernel[1] * s.kernel[2] * inner);
-    w.fillRandom(&r, 1.7 / @sqrt(fan));
-    var bias: cases.Case(T) = try .init(&.{s.out}, 0);
-    defer bias.deinit();
-    bias.fillRandom(&r, 1);
-    var k: cases.Case(f32) = try .init(&.{ 2, inner }, 0);
-    defer k.deinit();
-    k.fillRandom(&r, 1);
-    const dims = s.outDims();
-    var out: cases.Case(T) = try .init(&dims, s.gap);
-    defer out.deinit();
-    out.fillRandom(&r, 1);
-    const before = try testing.allocator.alloc(f32, out.count());
-    defer testing.allocator.free(before);
-    for (before, 0..) |*v, i| v.* = if (s.residual) out.get(i) else 0;
-
-    const status = conv3d(&.{
-        .out = out.desc,
-        .x = x.desc,
-        .w = w.desc,
-        .bias = bias.desc,
-        .coeffs = if (s.coeffs) k.desc else null,
-        .act = s.act,
-        .residual = if (s.residual) out.desc else null,
-        .stride_t = s.stride[0],
-        .stride_h = s.stride[1],
-        .stride_w = s.stride[2],
-        .up_t = s.up_t,
-        .up_s = s.up_s,
-    });
-    try testing.expectEqual(Status.ok, status);
-
-    for (before, 0..) |b, i| {
-        const o = i % s.out;
-        const at = [_]usize{ i / s.out / dims[2] / dims[1], i / s.out / dims[2] % dims[1], i / s.out % dims[2] };
-        var base: [3]i64 = undefined;
-        for (0..3) |a| {
-            const pad = if (a == 0) s.kernel[0] - 1 else s.kernel[a] / 2;
-            base[a] = @as(i64, @intCast(at[a] * s.stride[a])) - pad;
-        }
-        var sum: f64 = bias.get(o) + b;
-        var n: usize = o * s.kernel[0] * s.kernel[1] * s.kernel[2] * inner;
-        for (0..s.kernel[0]) |dt| for (0..s.kernel[1]) |dy| for (0..s.kernel[2]) |dx| for (0..inner) |c| {
-            const t = base[0] + @as(i64, @intCast(dt));
-            const y = base[1] + @as(i64, @intCast(dy));
-            const xx = base[2] + @as(i64, @intCast(dx));
-            sum += w.get(n) * plainInput(T, s, plain, t, y, xx, c, k.memory);
-            n += 1;
-        };
-        // Activated inputs may round to the other neighbour: noise of a few input roundings in a sum of `fan` terms.
-        const noise = if (T == f32) 4e-6 else if (s.act == .none and !s.coeffs) 3e-5 else cases.ulp(T) / 4;
-        const want: f32 = @floatCast(sum);
-        try testing.expectApproxEqAbs(want, out.get(i), noise + @abs(want) * cases.ulp(T) * 0.51);
-    }
-    try out.expectGapsUntouched();
-}
-
-const setups = [_]Setup{
+const setups = [_]plain.Setup{
     .{ .x = .{ 1, 1, 1, 1 }, .out = 1 },
     .{ .x = .{ 2, 3, 5, 3 }, .out = 7, .residual = true },
     .{ .x = .{ 3, 4, 13, 32 }, .out = 32, .coeffs = true, .act = .silu },
@@ -455,7 +236,15 @@ const setups = [_]Setup{
     .{ .x = .{ 5, 7, 5, 6 }, .out = 5, .stride = .{ 2, 2, 2 }, .act = .silu },
     .{ .x = .{ 3, 4, 6, 8 }, .out = 9, .up_s = true },
     .{ .x = .{ 1, 2, 2, 4 }, .out = 3, .up_s = true, .up_t = true },
-    .{ .x = .{ 4, 3, 7, 12 }, .out = 8, .up_s = true, .up_t = true, .coeffs = true, .act = .silu, .gap = 4 },
+    .{
+        .x = .{ 4, 3, 7, 12 },
+        .out = 8,
+        .up_s = true,
+        .up_t = true,
+        .coeffs = true,
+        .act = .silu,
+        .gap = 4,
+    },
     .{ .x = .{ 3, 3, 3, 4 }, .out = 8, .up_t = true, .residual = true },
     .{ .x = .{ 3, 3, 3, 4 }, .out = 4, .up_s = true, .up_t = true, .kernel = .{ 1, 1, 1 } },
     .{ .x = .{ 3, 4, 3, 4 }, .out = 4, .up_s = true, .up_t = true, .stride = .{ 2, 2, 2 } },
@@ -467,11 +256,13 @@ test "conv3d matches the plain loops in f32" {
 }
 
 test "conv3d matches the plain loops in bf16 and f16, and with weights of another dtype" {
-    for (setups) |s| {
+    for (setups, 0..) |s, i| {
         try expectConv(simd.Bf16, simd.Bf16, s);
-        try expectConv(f16, f16, s);
-        try expectConv(simd.Bf16, f32, s);
-        try expectConv(f32, simd.Bf16, s);
+        switch (i % 3) {
+            0 => try expectConv(f16, f16, s),
+            1 => try expectConv(simd.Bf16, f32, s),
+            else => try expectConv(f32, simd.Bf16, s),
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub const Input = struct {
     position: usize,
     /// Position 0 of a row lies `left` positions after its start.
     left: usize,
+    /// Words of a position that hold channels, or zeros that complete a word or a vector.
+    used: usize,
     /// Frame f lies in slot f % slots.
     slots: usize,
 
@@ -36,18 +38,22 @@ pub const Load = struct {
     right: usize,
 };
 
-/// Words from position to position. Distances that are multiples of 512 bytes would put the positions of one tile
-/// into few sets of the first cache.
-pub fn positionWords(kind: Kind, channels: usize) usize {
-    const words = std.math.divCeil(usize, channels, kind.depth()) catch unreachable;
-    return if (words % 128 == 0) words + 16 else words;
+/// Words from position to position. Distances that are multiples of 512 bytes would put the
+/// positions of one tile into few sets of the first cache.
+pub fn positionWords(used: usize) usize {
+    return if (used % 128 == 0) used + 16 else used;
 }
 
 /// Fills the slots of frames from..to.
 pub fn load(kind: Kind, input: *const Input, source: *const Load, from: usize, to: usize) void {
     const height: usize = source.x.dims[1];
     const Context = struct { kind: Kind, input: *const Input, source: *const Load, first: usize };
-    const context: Context = .{ .kind = kind, .input = input, .source = source, .first = from * height };
+    const context: Context = .{
+        .kind = kind,
+        .input = input,
+        .source = source,
+        .first = from * height,
+    };
     pool.parallelFor((to - from) * height, context, struct {
         fn row(c: Context, i: usize) void {
             const t = (c.first + i) / c.source.x.dims[1];
@@ -84,6 +90,8 @@ fn loadRow(
     for (0..width) |i| {
         const to = row + (input.left + i) * input.position;
         loadPosition(kind, T, act, to, from + i * x.strides[2], x.dims[3], source.coeffs);
+        const out: [*]kind.Elem() = @ptrCast(to);
+        @memset(out[x.dims[3] .. input.used * kind.depth()], std.mem.zeroes(kind.Elem()));
     }
     for (0..input.left) |i| repeat(row, i, input.left, input.position);
     const last = input.left + width - 1;
@@ -114,7 +122,6 @@ inline fn loadPosition(
         if (E == f32) v = simd.roundTo(T, v);
         if (n == lanes) simd.store(E, out + c, v) else simd.storePart(E, out + c, n, v);
     }
-    if (kind == .bf16 and channels % 2 == 1) out[channels] = .{ .bits = 0 };
 }
 
 inline fn take(comptime T: type, p: [*]const T, n: usize) F {

@@ -19,7 +19,15 @@ pub const Axis = struct {
     offset: [2][kernel_max]i32,
 
     /// `front` elements of padding; `late` is 1 where the first source element is not doubled (time).
-    pub fn init(in: usize, out: usize, kernel: usize, stride: usize, up: bool, front: i32, late: i32) Axis {
+    pub fn init(
+        in: usize,
+        out: usize,
+        kernel: usize,
+        stride: usize,
+        up: bool,
+        front: i32,
+        late: i32,
+    ) Axis {
         var a: Axis = .{
             .in = in,
             .out = out,

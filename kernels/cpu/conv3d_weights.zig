@@ -91,7 +91,7 @@ fn packTap(
 }
 
 /// `lanes` words of one output channel's weights from `channel` on, zero past the last channel.
-fn sum(
+pub fn sum(
     comptime kind: Kind,
     comptime T: type,
     row: [*]const T,
@@ -107,8 +107,11 @@ fn sum(
             k / w.dims[3] % w.dims[2] * w.strides[2] + k % w.dims[3] * w.strides[3];
         inline for (&parts, 0..) |*p, j| {
             const c = channel + j * lanes;
-            const n = @min(lanes, channels -| c);
-            if (n > 0) p.* += if (n == lanes) simd.load(T, from + c) else simd.loadPart(T, from + c, n);
+            if (c + lanes <= channels) {
+                p.* += simd.load(T, from + c);
+            } else if (c < channels) {
+                p.* += simd.loadPart(T, from + c, channels - c);
+            }
         }
     }
     if (kind == .f32) return @bitCast(parts[0]);

@@ -42,7 +42,13 @@ fn cast(comptime O: type, comptime I: type, args: *const backend.Copy) void {
 }
 
 /// out = C.one(x), element by element; C.span does `lanes` neighbours at once.
-pub fn map(comptime O: type, comptime I: type, out: *const Desc, x: *const Desc, comptime C: type) void {
+pub fn map(
+    comptime O: type,
+    comptime I: type,
+    out: *const Desc,
+    x: *const Desc,
+    comptime C: type,
+) void {
     const plan = Plan.init(out, x) orelse return;
     const Context = struct { plan: *const Plan, out: [*]O, x: [*]const I };
     const context: Context = .{ .plan = &plan, .out = out.host(O), .x = x.host(I) };
@@ -62,7 +68,15 @@ pub fn map(comptime O: type, comptime I: type, out: *const Desc, x: *const Desc,
     }.some);
 }
 
-fn rows(comptime O: type, comptime I: type, comptime C: type, out: [*]O, x: [*]const I, p: *const Plan, b: Block) void {
+fn rows(
+    comptime O: type,
+    comptime I: type,
+    comptime C: type,
+    out: [*]O,
+    x: [*]const I,
+    p: *const Plan,
+    b: Block,
+) void {
     for (0..b.n[0]) |k| {
         const o = out + k * p.second.out;
         const in = x + k * p.second.in;
@@ -226,7 +240,10 @@ const Plan = struct {
     }
 
     fn block(p: *const Plan, index: usize) Block {
-        const at: [2]usize = .{ index / p.cuts[1] % p.cuts[0] * p.size[0], index % p.cuts[1] * p.size[1] };
+        const at: [2]usize = .{
+            index / p.cuts[1] % p.cuts[0] * p.size[0],
+            index % p.cuts[1] * p.size[1],
+        };
         var b: Block = .{
             .out = at[0] * p.second.out + at[1] * p.last.out,
             .in = at[0] * p.second.in + at[1] * p.last.in,
@@ -264,7 +281,13 @@ fn permuted(d: Desc, order: []const usize) Desc {
     return p;
 }
 
-fn expectCopy(comptime O: type, comptime I: type, dims: []const u32, order: []const usize, gap: u32) !void {
+fn expectCopy(
+    comptime O: type,
+    comptime I: type,
+    dims: []const u32,
+    order: []const usize,
+    gap: u32,
+) !void {
     var r = cases.Random.init(dims[0]);
     var x: cases.Case(I) = try .init(dims, gap);
     defer x.deinit();
@@ -292,9 +315,19 @@ fn expectCopy(comptime O: type, comptime I: type, dims: []const u32, order: []co
 }
 
 test "copy follows any permutation, with gaps, of every pair of dtypes" {
-    const orders = [_][3]usize{ .{ 0, 1, 2 }, .{ 2, 1, 0 }, .{ 1, 0, 2 }, .{ 2, 0, 1 }, .{ 0, 2, 1 } };
+    const orders = [_][3]usize{
+        .{ 0, 1, 2 },
+        .{ 2, 1, 0 },
+        .{ 1, 0, 2 },
+        .{ 2, 0, 1 },
+        .{ 0, 2, 1 },
+    };
     const floats = .{ f32, simd.Bf16, f16 };
-    for (orders) |order| for ([_]u32{ 0, 3 }) |gap| for ([_][3]u32{ .{ 3, 67, 5 }, .{ 1, 1, 1 }, .{ 40, 33, 48 } }) |dims| {
+    for (orders) |order| for ([_]u32{ 0, 3 }) |gap| for ([_][3]u32{
+        .{ 3, 67, 5 },
+        .{ 1, 1, 1 },
+        .{ 40, 33, 48 },
+    }) |dims| {
         inline for (floats) |O| inline for (floats) |I| try expectCopy(O, I, &dims, &order, gap);
         try expectCopy(u8, u8, &dims, &order, gap);
         try expectCopy(i32, i32, &dims, &order, gap);
@@ -331,7 +364,10 @@ test "casts round to nearest even and keep f16 subnormals" {
     _ = copy(&.{ .dst = cases.vector(f16, &half), .src = cases.vector(f32, &x) });
     _ = copy(&.{ .dst = cases.vector(simd.Bf16, &brain), .src = cases.vector(f32, &x) });
 
-    try testing.expectEqual([4]f16{ 1.00390625, 1.01171875, 5.9604645e-8, std.math.inf(f16) }, half);
+    try testing.expectEqual(
+        [4]f16{ 1.00390625, 1.01171875, 5.9604645e-8, std.math.inf(f16) },
+        half,
+    );
     try testing.expectEqual(0x3f80, brain[0].bits);
     try testing.expectEqual(0x3f82, brain[1].bits);
 }

@@ -84,7 +84,11 @@ pub fn add_gated(args: *const backend.AddGated) Status {
 
 pub fn fill(args: *const backend.Fill) Status {
     switch (args.x.dtype) {
-        inline .f32, .bf16, .f16 => |d| fillWith(simd.Elem(d), args, simd.fromF32(simd.Elem(d), args.value)),
+        inline .f32, .bf16, .f16 => |d| fillWith(
+            simd.Elem(d),
+            args,
+            simd.fromF32(simd.Elem(d), args.value),
+        ),
         .i32 => fillWith(i32, args, std.math.lossyCast(i32, args.value)),
         .u8 => fillWith(u8, args, std.math.lossyCast(u8, args.value)),
     }
@@ -285,7 +289,8 @@ fn expectMap(
 }
 
 const shapes = [_][]const u32{
-    &.{ 1, 1 }, &.{ 3, 7 }, &.{ 2, 3, 16 }, &.{ 5, 0 }, &.{ 0, 5 }, &.{ 2, 2, 2, 67 }, &.{ 131, 31 }, &.{ 1, 40_001 },
+    &.{ 1, 1 }, &.{ 3, 7 },        &.{ 2, 3, 16 }, &.{ 5, 0 },
+    &.{ 0, 5 }, &.{ 2, 2, 2, 67 }, &.{ 131, 31 },  &.{ 1, 40_001 },
 };
 
 test "activation matches its formula in every dtype, dense and with gaps" {

@@ -14,7 +14,11 @@ pub fn embed(args: *const backend.Embed) Status {
     const ids = args.ids.host(i32)[0..args.ids.dims[0]];
     for (ids, 0..) |id, i| {
         if (id >= 0 and id < rows) continue;
-        return abi.fail(.bad_argument, "embed: id {d} at {d} is outside the table of {d} rows", .{ id, i, rows });
+        return abi.fail(
+            .bad_argument,
+            "embed: id {d} at {d} is outside the table of {d} rows",
+            .{ id, i, rows },
+        );
     }
     switch (args.table.dtype) {
         inline .f32, .bf16, .f16 => |from| switch (args.out.dtype) {

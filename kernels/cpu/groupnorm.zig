@@ -29,7 +29,12 @@ pub fn group_norm_coeffs(args: *const backend.GroupNormCoeffs) Status {
         inline .f32, .bf16, .f16 => |d| {
             const T = simd.Elem(d);
             const Context = struct { x: [*]const T, sums: []f64, channels: usize, grain: usize };
-            const context: Context = .{ .x = args.x.host(T), .sums = sums, .channels = channels, .grain = grain };
+            const context: Context = .{
+                .x = args.x.host(T),
+                .sums = sums,
+                .channels = channels,
+                .grain = grain,
+            };
             pool.parallelRange(positions, grain, context, struct {
                 fn span(c: Context, from: usize, to: usize) void {
                     const out = c.sums.ptr + from / c.grain * c.channels * 2;

@@ -174,7 +174,14 @@ inline fn put(comptime T: type, p: [*]T, k: usize, v: F) void {
 const testing = std.testing;
 const cases = @import("cases.zig");
 
-const shapes = [_][]const u32{ &.{ 1, 1 }, &.{ 3, 5 }, &.{ 2, 3, 64 }, &.{ 0, 8 }, &.{ 7, 131 }, &.{ 40, 1153 } };
+const shapes = [_][]const u32{
+    &.{ 1, 1 },
+    &.{ 3, 5 },
+    &.{ 2, 3, 64 },
+    &.{ 0, 8 },
+    &.{ 7, 131 },
+    &.{ 40, 1153 },
+};
 
 test "layer_norm matches the plain loop, with and without weight and bias" {
     inline for (.{ f32, simd.Bf16, f16 }) |T| for (shapes) |dims| for (0..4) |has| {
@@ -194,7 +201,13 @@ test "layer_norm matches the plain loop, with and without weight and bias" {
         const weight = if (has & 1 != 0) w.desc else null;
         const bias = if (has & 2 != 0) b.desc else null;
 
-        const args: backend.LayerNorm = .{ .out = out.desc, .x = x.desc, .weight = weight, .bias = bias, .eps = 1e-6 };
+        const args: backend.LayerNorm = .{
+            .out = out.desc,
+            .x = x.desc,
+            .weight = weight,
+            .bias = bias,
+            .eps = 1e-6,
+        };
         try testing.expectEqual(Status.ok, layer_norm(&args));
 
         for (0..x.count() / n) |t| {

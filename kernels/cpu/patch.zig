@@ -122,7 +122,10 @@ test "patch_gather repeats the edge where the kernel does not divide the size" {
                 const y = @min(gy * k[1] + kh, 6);
                 const xx = @min(gx * k[2] + kw, 8);
                 const v = x.get(((c * 5 + t) * 7 + y) * 9 + xx);
-                try testing.expectEqual(simd.toF32(simd.Bf16, simd.fromF32(simd.Bf16, v)), out.get(i));
+                try testing.expectEqual(
+                    simd.toF32(simd.Bf16, simd.fromF32(simd.Bf16, v)),
+                    out.get(i),
+                );
                 i += 1;
             };
         };
@@ -136,7 +139,10 @@ test "unpatchify undoes patch_gather" {
         var x: cases.Case(f32) = try .init(&dims, 0);
         defer x.deinit();
         x.fillRandom(&r, 2);
-        var rows: cases.Case(f32) = try .init(&.{ dims[1] * dims[2] * dims[3] / 4, dims[0] * 4 }, 3);
+        var rows: cases.Case(f32) = try .init(
+            &.{ dims[1] * dims[2] * dims[3] / 4, dims[0] * 4 },
+            3,
+        );
         defer rows.deinit();
         var back: cases.Case(f32) = try .init(&dims, 0);
         defer back.deinit();

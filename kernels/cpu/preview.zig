@@ -51,7 +51,13 @@ fn rgbRow(args: *const backend.LatentRgb, row: usize) void {
 
 pub fn to_u8(args: *const backend.ToU8) Status {
     switch (args.x.dtype) {
-        inline .f32, .bf16, .f16 => |d| strided.map(u8, simd.Elem(d), &args.out, &args.x, ToBytes(simd.Elem(d))),
+        inline .f32, .bf16, .f16 => |d| strided.map(
+            u8,
+            simd.Elem(d),
+            &args.out,
+            &args.x,
+            ToBytes(simd.Elem(d)),
+        ),
         else => unreachable,
     }
     return .ok;
@@ -59,7 +65,13 @@ pub fn to_u8(args: *const backend.ToU8) Status {
 
 pub fn from_u8(args: *const backend.FromU8) Status {
     switch (args.out.dtype) {
-        inline .f32, .bf16, .f16 => |d| strided.map(simd.Elem(d), u8, &args.out, &args.x, FromBytes(simd.Elem(d))),
+        inline .f32, .bf16, .f16 => |d| strided.map(
+            simd.Elem(d),
+            u8,
+            &args.out,
+            &args.x,
+            FromBytes(simd.Elem(d)),
+        ),
         else => unreachable,
     }
     return .ok;
@@ -115,7 +127,12 @@ test "latent_rgb matches its formula and clamps" {
     var out: cases.Case(u8) = try .init(&.{ 2, 3, 19, 3 }, 0);
     defer out.deinit();
 
-    _ = latent_rgb(&.{ .out = out.desc, .z = z.desc, .factors = f.desc, .bias = cases.vector(f32, &bias) });
+    _ = latent_rgb(&.{
+        .out = out.desc,
+        .z = z.desc,
+        .factors = f.desc,
+        .bias = cases.vector(f32, &bias),
+    });
 
     for (0..out.count()) |i| {
         var sum = bias[i % 3];

@@ -24,7 +24,9 @@ pub fn qk_norm_rope(args: *const backend.QkNormRope) Status {
         fn tokens(c: Context, from: usize, to: usize) void {
             switch (c.args.x.dtype) {
                 inline .f32, .bf16, .f16 => |d| switch (c.args.style) {
-                    inline else => |s| for (from..to) |t| token(simd.Elem(d), s, c.args, c.weight, t),
+                    inline else => |s| for (from..to) |t| {
+                        token(simd.Elem(d), s, c.args, c.weight, t);
+                    },
                 },
                 else => unreachable,
             }
@@ -68,7 +70,13 @@ inline fn scaleRow(comptime T: type, x: [*]T, size: usize, weight: [*]const f32,
 }
 
 /// Pairs (2i, 2i+1): the partner of every lane is its neighbour.
-inline fn rotateNeighbours(comptime T: type, x: [*]T, size: usize, cos: [*]const f32, sin: [*]const f32) void {
+inline fn rotateNeighbours(
+    comptime T: type,
+    x: [*]T,
+    size: usize,
+    cos: [*]const f32,
+    sin: [*]const f32,
+) void {
     const swap = comptime swap: {
         var m: [lanes]i32 = undefined;
         for (&m, 0..) |*i, k| i.* = k ^ 1;
@@ -89,7 +97,13 @@ inline fn rotateNeighbours(comptime T: type, x: [*]T, size: usize, cos: [*]const
 }
 
 /// Pairs (i, i + half).
-inline fn rotateHalves(comptime T: type, x: [*]T, half: usize, cos: [*]const f32, sin: [*]const f32) void {
+inline fn rotateHalves(
+    comptime T: type,
+    x: [*]T,
+    half: usize,
+    cos: [*]const f32,
+    sin: [*]const f32,
+) void {
     var i: usize = 0;
     while (i < half) : (i += lanes) {
         const n = @min(lanes, half - i);
@@ -115,7 +129,13 @@ const testing = std.testing;
 const cases = @import("cases.zig");
 
 /// The op by its definition, on one row of f32.
-fn plainRow(comptime T: type, x: []f32, weight: ?[]const f32, table: ?[]const f32, style: backend.RopeStyle) void {
+fn plainRow(
+    comptime T: type,
+    x: []f32,
+    weight: ?[]const f32,
+    table: ?[]const f32,
+    style: backend.RopeStyle,
+) void {
     const size = x.len;
     if (weight) |w| {
         var mean: f64 = 0;
@@ -137,7 +157,13 @@ fn plainRow(comptime T: type, x: []f32, weight: ?[]const f32, table: ?[]const f3
     }
 }
 
-fn expectRope(comptime T: type, dims: [3]u32, rotated: ?u32, weighted: bool, style: backend.RopeStyle) !void {
+fn expectRope(
+    comptime T: type,
+    dims: [3]u32,
+    rotated: ?u32,
+    weighted: bool,
+    style: backend.RopeStyle,
+) !void {
     const size = dims[2];
     var r = cases.Random.init(size + dims[0]);
     var x: cases.Case(T) = try .init(&dims, 6);
@@ -155,7 +181,8 @@ fn expectRope(comptime T: type, dims: [3]u32, rotated: ?u32, weighted: bool, sty
     for (0..dims[0] * dims[1]) |row| {
         const t = row / dims[1];
         const turned = if (rotated) |n| t < n else false;
-        const angles: ?[]const f32 = if (turned) table.memory[t * 2 * size ..][0 .. 2 * size] else null;
+        const of_row = table.memory[if (turned) t * 2 * size else 0..][0 .. 2 * size];
+        const angles: ?[]const f32 = if (turned) of_row else null;
         plainRow(T, want[row * size ..][0..size], if (weighted) w.memory else null, angles, style);
     }
 

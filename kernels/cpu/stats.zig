@@ -26,7 +26,12 @@ pub fn stats(args: *const backend.Stats) Status {
     const bytes = parts * @sizeOf(Part);
     const memory = pool.scratch(0, bytes) orelse return pool.noScratch("stats", bytes);
     const sums: [*]Part = @ptrCast(memory);
-    const Context = struct { x: *const backend.Desc, rows: *const work.Rows(1), a_row: usize, sums: [*]Part };
+    const Context = struct {
+        x: *const backend.Desc,
+        rows: *const work.Rows(1),
+        a_row: usize,
+        sums: [*]Part,
+    };
     const context: Context = .{ .x = &args.x, .rows = &rows, .a_row = a_row, .sums = sums };
     const grain = work.rowGrain(@min(rows.columns, work.piece_elements));
     pool.parallelRange(parts, grain, context, struct {
@@ -36,7 +41,11 @@ pub fn stats(args: *const backend.Stats) Status {
                 const n = @min(work.piece_elements, c.rows.columns - column);
                 const at = c.rows.at(i / c.a_row)[0] + column;
                 c.sums[i] = switch (c.x.dtype) {
-                    inline .f32, .bf16, .f16 => |d| part(simd.Elem(d), c.x.host(simd.Elem(d)) + at, n),
+                    inline .f32, .bf16, .f16 => |d| part(
+                        simd.Elem(d),
+                        c.x.host(simd.Elem(d)) + at,
+                        n,
+                    ),
                     inline .i32, .u8 => |d| wholePart(simd.Elem(d), c.x.host(simd.Elem(d)) + at, n),
                 };
             }

@@ -18,8 +18,18 @@ pub fn teacache(args: *const backend.Teacache) Status {
     switch (args.a.dtype) {
         inline .f32, .bf16, .f16 => |d| {
             const T = simd.Elem(d);
-            const Context = struct { rows: *const work.Rows(2), a: [*]const T, prev: [*]T, sums: [*][2]f64 };
-            const c: Context = .{ .rows = &rows, .a = args.a.host(T), .prev = args.prev.host(T), .sums = sums };
+            const Context = struct {
+                rows: *const work.Rows(2),
+                a: [*]const T,
+                prev: [*]T,
+                sums: [*][2]f64,
+            };
+            const c: Context = .{
+                .rows = &rows,
+                .a = args.a.host(T),
+                .prev = args.prev.host(T),
+                .sums = sums,
+            };
             pool.parallelRange(rows.count, work.rowGrain(rows.columns), c, struct {
                 fn some(k: Context, from: usize, to: usize) void {
                     for (from..to) |t| {
@@ -64,7 +74,8 @@ const testing = std.testing;
 const cases = @import("cases.zig");
 
 test "teacache gives both means and keeps the new input" {
-    inline for (.{ f32, simd.Bf16, f16 }) |T| for ([_][2]u32{ .{ 1, 1 }, .{ 13, 37 }, .{ 40, 640 } }) |dims| {
+    const shapes = [_][2]u32{ .{ 1, 1 }, .{ 13, 37 }, .{ 40, 640 } };
+    inline for (.{ f32, simd.Bf16, f16 }) |T| for (shapes) |dims| {
         var r = cases.Random.init(dims[0]);
         var a: cases.Case(T) = try .init(&dims, 3);
         defer a.deinit();

@@ -172,7 +172,11 @@ test "denoised subtracts the velocity from x rounded as asked" {
     var x: [3]f32 = .{ 1.00390625, -2.7182818, 1e-3 };
     var v: [3]f32 = .{ 0, 0, 0 };
     var out: [3]f32 = undefined;
-    const expected = [_][3]f32{ x, .{ 1, -2.71875, 0.00099945068359375 }, .{ 1.00390625, -2.71875, 0.0010004043579101562 } };
+    const expected = [_][3]f32{
+        x,
+        .{ 1, -2.71875, 0.00099945068359375 },
+        .{ 1.00390625, -2.71875, 0.0010004043579101562 },
+    };
     for (expected, 0..) |want, rounding| {
         _ = denoised(&.{
             .out = cases.vector(f32, &out),

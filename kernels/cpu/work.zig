@@ -112,7 +112,11 @@ pub fn Rows(comptime operands: usize) type {
                         body(k.inner, k.rows.at(i / a_row), from, n);
                     }
                 };
-                pool.parallelFor(r.count * ((r.columns + piece_elements - 1) / piece_elements), c, part.one);
+                pool.parallelFor(
+                    r.count * ((r.columns + piece_elements - 1) / piece_elements),
+                    c,
+                    part.one,
+                );
                 return;
             }
             const whole = struct {
@@ -190,7 +194,13 @@ pub fn toFloats(comptime T: type, x: [*]const T, out: [*]f32, n: usize) void {
 const testing = std.testing;
 
 test "rows that follow each other merge, rows with gaps do not" {
-    const dense: Desc = .{ .ptr = 0, .dtype = .f32, .rank = 3, .dims = .{ 2, 3, 4, 1, 1, 1 }, .strides = .{ 12, 4, 1, 0, 0, 0 } };
+    const dense: Desc = .{
+        .ptr = 0,
+        .dtype = .f32,
+        .rank = 3,
+        .dims = .{ 2, 3, 4, 1, 1, 1 },
+        .strides = .{ 12, 4, 1, 0, 0, 0 },
+    };
     var gaps = dense;
     gaps.strides[1] = 8;
     gaps.strides[0] = 24;
