@@ -1,11 +1,12 @@
 // framepack plan: what run would do, from headers alone. Nothing is computed, nothing is written.
 
 import { resolveModel } from "../engine/config/model-folder.ts";
-import { measurePicture } from "../engine/media/picture.ts";
+import { measurePicture, pictureWarnings } from "../engine/media/picture.ts";
 import { stateDir } from "../engine/paths.ts";
 import { askPlan } from "../engine/plan/ask.ts";
 import { readFacts } from "../engine/plan/facts.ts";
 import { type Resolved, recipeOf } from "../engine/settings.ts";
+import { cutWarnings, PromptTokenizer } from "../engine/text/prompt.ts";
 import { settingsFromArgs } from "./asked.ts";
 import { toggle } from "./flags.ts";
 import { planTable } from "./plan-table.ts";
@@ -18,11 +19,16 @@ export const run = async (args: readonly string[]): Promise<number> => {
   const picture = image === null ? square : await measurePicture(image);
   const recipe = recipeOf(image === null ? withPicture(resolved) : resolved);
   const folder = resolveModel(recipe.model);
-  const plan = askPlan({
+  const prompt = new PromptTokenizer(folder.parts, folder.settings.promptTemplate).encode(
+    recipe.prompt,
+  );
+  const asked = askPlan({
     ...{ recipe, folder, picture, stateDir: stateDir() },
     facts: readFacts(folder),
-    textTokens: null,
+    textTokens: prompt.llama.ids.length - prompt.llama.crop,
   });
+  const crop = image === null ? [] : pictureWarnings(picture, asked.bucket);
+  const plan = { ...asked, warnings: [...asked.warnings, ...crop, ...cutWarnings(prompt)] };
   if (shown.json) console.log(JSON.stringify(plan));
   else console.log(planTable(plan).join("\n"));
   if (image === null) process.stderr.write("No picture was given; a square one is assumed.\n");

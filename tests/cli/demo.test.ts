@@ -207,7 +207,9 @@ test.each(prompts)(
     expect(code).toBe(0);
     expect(`${out}${err}`).not.toContain("\x1b");
     expect(`${out}${err}`).not.toContain("\u202e");
-    if (what === "long" || what === "empty") expect(err).toContain("Note: ");
+    if (what === "empty") expect(err).toContain("Note: The prompt is empty");
+    if (what === "long")
+      expect(err).toContain("Note: The prompt is too long; this end of it is not");
     expect((await frameTable(path)).times).toHaveLength(37);
   },
 );

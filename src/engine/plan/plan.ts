@@ -138,6 +138,10 @@ const warningsOf = ({ recipe, model }: PlanInput, sections: number, frames: numb
       `The model was made for a window of ${settings.window} latent frames, not ${window}.`,
     fps !== framesPerSecond &&
       `Motion is made for ${framesPerSecond} frames a second; at ${fps} it runs at ${(fps / framesPerSecond).toFixed(2)} times the speed, and the video lasts ${(frames / fps).toFixed(2)} s.`,
+    recipe.prompt.trim() === "" && "The prompt is empty: what moves is left to the model.",
+    recipe.negativePrompt !== "" &&
+      cfg === 1 &&
+      "The negative prompt is not used: it counts with --cfg above 1 only.",
     cfg !== 1 && "Real guidance computes every step twice; the model is made for 1.",
     (seed < 0 || seed > 0xffffffff) &&
       `Only the low 32 bits of the seed count: ${seed} gives the noise of ${seed >>> 0}.`,

@@ -127,6 +127,6 @@ const refuseIfTooBig = (plan: Plan, { isCpu }: Machine, recipe: Recipe): void =>
   throw new Failure(
     "fit.memory",
     `The job needs about ${gb(plan.ramBytesPeak)} of memory and may use ${gb(limit)}.`,
-    { hint: "--tiling on needs less; so does a smaller window." },
+    { hint: "--spatial-tiling on needs less; so does a smaller window." },
   );
 };
