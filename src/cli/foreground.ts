@@ -1,11 +1,13 @@
 // One job that somebody watches, from a recipe to an exit code: events go to a reporter, signals stop it,
 // and whatever happens ends in one outcome. It is computed in the engine, or here when asked.
 
+import { accessSync, constants, mkdirSync } from "node:fs";
 import type { Emit, JobEvent } from "../engine/events.ts";
 import { exitCodes, Failure, type FailureReport, reportOf } from "../engine/failure.ts";
 import type { Recipe } from "../engine/job.ts";
 import { emptyView, type JobView, playableFile, reduceView } from "../engine/job-view.ts";
 import { stateDir } from "../engine/paths.ts";
+import { quoted } from "../engine/printable.ts";
 import { type Outcome, type Reporter, reporterFor } from "./reporter.ts";
 import { stopCode, stopOnSignals } from "./stop-signals.ts";
 
@@ -102,6 +104,20 @@ export const runToOutcome = async (
     return failed(view, failure);
   }
   throw new Error("the job ended without saying how");
+};
+
+/** Jobs, checkpoints and the engine's queue live there; without it nothing can be run. */
+const usableStateDir = (): string => {
+  const folder = stateDir();
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    accessSync(folder, constants.W_OK);
+    return folder;
+  } catch (error) {
+    const text = `The folder for jobs, ${quoted(folder, 300)}, cannot be written.`;
+    const hint = "Set XDG_STATE_HOME to a folder that you may write.";
+    throw new Failure("output.state", text, { hint, cause: error });
+  }
 };
 
 const stopped = (view: JobView, signal: AbortSignal): Outcome => {

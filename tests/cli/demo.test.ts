@@ -162,6 +162,33 @@ test.each(outputs)(
   },
 );
 
+test("a state folder that cannot be made is one sentence, with and without the engine", async () => {
+  for (const where of [["--here"], []]) {
+    const env = { XDG_STATE_HOME: "/proc/none", XDG_RUNTIME_DIR: "" };
+    const { code, err } = await framepack(["demo", ...where, "--quiet", "--out", "s.mp4"], env);
+
+    expect(code).toBe(7);
+    expect(err).toBe(
+      'framepack: The folder for jobs, "/proc/none/framepack", cannot be written. ' +
+        "Set XDG_STATE_HOME to a folder that you may write.\n",
+    );
+  }
+});
+
+test("six times the length takes no more memory", async () => {
+  const peaks = [];
+  for (const seconds of ["5", "30"]) {
+    const out = join(home, `long-${seconds}.mp4`);
+    const args = ["demo", "--here", "--json", "--seconds", seconds, "--out", out];
+    const finished = linesOf((await framepack(args)).out).find((line) => line.type === "finished");
+    peaks.push(finished.rssPeak);
+  }
+
+  const [short = 0, long = 0] = peaks;
+  expect(short).toBeLessThan(1e9);
+  expect(long - short).toBeLessThan(100e6);
+});
+
 test("an encoder that is missing is found before anything is computed", async () => {
   const env = { FRAMEPACK_FFMPEG: "/nowhere/ffmpeg" };
   const { code, out } = await framepack(["demo", "--here", "--json", "--out", "x.mp4"], env);
