@@ -34,9 +34,20 @@ export const runInForeground = (
   options: ForegroundOptions,
   runJob: RunJob = options.here ? inProcess : inEngine,
 ): Promise<Outcome> =>
-  watch(options, async (context) => runJob(await recipe(), context), {
+  watch(options, (context) => runAsked(recipe, context, runJob), {
     interrupted: "Stopping after this block; Ctrl-C again ends at once.",
   });
+
+/** What is wrong with the wish itself is told first, then what is wrong with the machine. */
+const runAsked = async (
+  recipe: () => Promise<Recipe>,
+  context: WorkContext,
+  runJob: RunJob,
+): Promise<unknown> => {
+  const asked = await recipe();
+  requireStateDir(context.stateDir);
+  return runJob(asked, context);
+};
 
 /** Follows a job that the engine has already. Leaving leaves it running. */
 export const followInForeground = (
@@ -107,12 +118,10 @@ export const runToOutcome = async (
 };
 
 /** Jobs, checkpoints and the engine's queue live there; without it nothing can be run. */
-const usableStateDir = (): string => {
-  const folder = stateDir();
+const requireStateDir = (folder: string): void => {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     accessSync(folder, constants.W_OK);
-    return folder;
   } catch (error) {
     const text = `The folder for jobs, ${quoted(folder, 300)}, cannot be written.`;
     const hint = "Set XDG_STATE_HOME to a folder that you may write.";
