@@ -1,5 +1,6 @@
-// The demo model's small world: one flat shape that moves over a plain, graded or two-part background, as its caption
-// says. Everything is a function of a seed. Lengths are in units of a picture 64 wide; what leaves comes back opposite.
+// The demo model's small world: one flat shape that moves over a plain, graded or two-part
+// background, as its caption says. Everything is a function of a seed. Lengths are in units of a
+// picture 64 wide; what leaves comes back opposite.
 
 export const colours = {
   red: [225, 45, 45],
@@ -159,7 +160,9 @@ const distance = (shape: Shape, x: number, y: number, radius: number): number =>
   }
 };
 
-/** Five tips at `reach`, five notches at 0.48 of it; distance to the line between a tip and a notch. */
+/**
+ * Five tips at `reach`, five notches at 0.48 of it; distance to the line between a tip and a notch.
+ */
 const starDistance = (x: number, y: number, reach: number): number => {
   const tenth = Math.PI / 5;
   const angle = Math.atan2(x, -y);

@@ -1,7 +1,7 @@
 // Fits the linear latent-to-RGB preview of the demo model and writes it into its framepack.json.
 //   bun tools/fit-preview.ts demo/model
-// Least squares over clips of the model's own world: latents of the autoencoder's encoder against the mean colour of the
-// 8 × 8 pixels and the frames that each latent pixel stands for.
+// Least squares over clips of the model's own world: latents of the autoencoder's encoder against
+// the mean colour of the 8 × 8 pixels and the frames that each latent pixel stands for.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,8 +21,9 @@ const channels = 16;
 /** Sixteen channels and a constant. */
 const unknowns = channels + 1;
 /**
- * Weight of small factors against a small error, a sample. The channels of flat pictures depend on each other; without it
- * large factors of opposite signs would cancel on clean latents and show the noise of others tenfold.
+ * Weight of small factors against a small error, a sample. The channels of flat pictures depend on
+ * each other; without it large factors of opposite signs would cancel on clean latents and show the
+ * noise of others tenfold.
  */
 const ridge = 0.003;
 

@@ -1,5 +1,6 @@
-// Scaling of 8-bit pictures, equal bit for bit to Pillow's: two passes, across then down, with fixed-point
-// weights and rounding to 8 bits after each. A window computes only a part of the scaled picture.
+// Scaling of 8-bit pictures, equal bit for bit to Pillow's: two passes, across then down, with
+// fixed-point weights and rounding to 8 bits after each. A window computes only a part of the
+// scaled picture.
 
 import { type Picture, picture } from "./picture.ts";
 

@@ -1,5 +1,5 @@
-// A whole job, from the recipe to the finished video. It never throws: whatever happens is told by its last event
-// (finished, failed or cancelled), and the result repeats what a caller needs of it.
+// A whole job, from the recipe to the finished video. It never throws: whatever happens is told by
+// its last event (finished, failed or cancelled), and the result repeats what a caller needs of it.
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
@@ -18,8 +18,8 @@ import { Reporter } from "./run/reporter.ts";
 export type RunContext = Readonly<{
   emit: Emit;
   /**
-   * Stops the job between two blocks. With a Failure "checkpointed.…" as its reason the job can be resumed; with any
-   * other the finished sections are kept as a whole file.
+   * Stops the job between two blocks. With a Failure "checkpointed.…" as its reason the job can be
+   * resumed; with any other the finished sections are kept as a whole file.
    */
   signal: AbortSignal;
   stateDir: string;
@@ -127,7 +127,10 @@ const stopReason = (reason: unknown): Failure =>
     ? reason
     : new Failure("interrupted.cancelled", "The job was cancelled.", { cause: reason });
 
-/** Leaves finished sections as a file that plays: as they are if the job may go on later, else as a whole one. */
+/**
+ * Leaves finished sections as a file that plays: as they are if the job may go on later, else as a
+ * whole one.
+ */
 const keep = async (ending: Ending, resumable: boolean): Promise<string | null> => {
   const { sink, kept, jobDir } = ending;
   await kept.publishing;
@@ -141,7 +144,8 @@ const keep = async (ending: Ending, resumable: boolean): Promise<string | null> 
       removeCheckpoint(jobDir);
       return film.path;
     } catch {
-      // The failure that ended the job is the one to tell; the film as last published is still there.
+      // The failure that ended the job is the one to tell; the film as last published is still
+      // there.
     }
   }
   await sink.abandon();

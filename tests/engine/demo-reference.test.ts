@@ -1,5 +1,5 @@
-// The demo model's recorded run, part by part, through the code of a job: prompt to ids, ids to embeddings, picture to
-// start latent, one forward, and both orders of sections sampled to the end.
+// The demo model's recorded run, part by part, through the code of a job: prompt to ids, ids to
+// embeddings, picture to start latent, one forward, and both orders of sections sampled to the end.
 
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { demoFolder, resolveModel } from "../../src/engine/config/model-folder.ts";

@@ -1,4 +1,5 @@
-// Whole jobs with the real video writer: what lies on disk while they run, after them, and after a kill.
+// Whole jobs with the real video writer: what lies on disk while they run, after them, and after a
+// kill.
 
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -60,7 +61,7 @@ const inSection =
 const sha256 = async (path: string): Promise<string> =>
   new Bun.CryptoHasher("sha256").update(await Bun.file(path).bytes()).digest("hex");
 
-test("the film grows on disk after every section and ends as one file with its recipe", async () => {
+test("the film grows on disk with every section and ends as a file with its recipe", async () => {
   const { result, events } = await run(recipe("grows.mp4"));
 
   expect(result).toEqual({ code: 0, path: join(folder, "grows.mp4") });
@@ -121,8 +122,9 @@ test("a cancelled job leaves one film of what is finished, and nothing else", as
 
 /** Runs a job in a process of its own that is killed without warning. */
 const runAndKill = async (of: Recipe, job: string, when: string): Promise<void> => {
+  const module = join(import.meta.dir, "../../src/engine/run-job.ts");
   const script = `
-    const { runJob } = await import(${JSON.stringify(join(import.meta.dir, "../../src/engine/run-job.ts"))});
+    const { runJob } = await import(${JSON.stringify(module)});
     await runJob(JSON.parse(process.argv[1]), {
       emit: (event) => ${when} && process.kill(process.pid, "SIGKILL"),
       signal: new AbortController().signal, stateDir: process.argv[2], job: ${JSON.stringify(job)},

@@ -1,5 +1,5 @@
-// Reads golden cases for tests: small safetensors files, whole, into plain arrays. The product has its own
-// reader, with every check; this one trusts its files.
+// Reads golden cases for tests: small safetensors files, whole, into plain arrays. The product has
+// its own reader, with every check; this one trusts its files.
 
 import { readFileSync } from "node:fs";
 

@@ -1,4 +1,5 @@
-// A film that is kept in memory: what a job gives its sink, for tests that look at frames and not at files.
+// A film that is kept in memory: what a job gives its sink, for tests that look at frames and not
+// at files.
 
 import type { Film, FilmInfo, FilmState, FrameSink } from "../../src/engine/media/sink.ts";
 

@@ -1,5 +1,6 @@
-// The identity of a model's weights, for recipes and checkpoints. Large files of the shared cache are named by their
-// own hash already; small ones are hashed whole; other large ones by their header and size.
+// The identity of a model's weights, for recipes and checkpoints. Large files of the shared cache
+// are named by their own hash already; small ones are hashed whole; other large ones by their
+// header and size.
 
 import { closeSync, openSync, readFileSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename } from "node:path";

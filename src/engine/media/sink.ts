@@ -36,17 +36,30 @@ export type Film = Readonly<{
  * section after section, then `finish` or `abandon`. Failures reject with a `Failure`.
  */
 export interface FrameSink {
-  /** Finds a broken encoder, an unwritable folder or too little space, before anything is computed. */
+  /**
+   * Finds a broken encoder, an unwritable folder or too little space, before anything is computed.
+   */
   begin(info: FilmInfo): Promise<void>;
-  /** Final frames: they join the film at its growing end and never change again. Resolves when accepted. */
+  /**
+   * Final frames: they join the film at its growing end and never change again. Resolves when
+   * accepted.
+   */
   segment(frames: Uint8Array, n: number): Promise<void>;
-  /** Frames at the growing end that the next section replaces; they take the place of the last ones. */
+  /**
+   * Frames at the growing end that the next section replaces; they take the place of the last ones.
+   */
   provisional(frames: Uint8Array, n: number): Promise<void>;
-  /** Resolves when the file on disk holds everything given so far and plays. May run beside sampling. */
+  /**
+   * Resolves when the file on disk holds everything given so far and plays. May run beside
+   * sampling.
+   */
   publish(): Promise<Film>;
   /** For a checkpoint, after `publish`: enough for another process to go on from here. */
   state(): FilmState;
-  /** Makes the finished file (with any provisional frames there still are) and removes the work files. */
+  /**
+   * Makes the finished file (with any provisional frames there still are) and removes the work
+   * files.
+   */
   finish(): Promise<Film>;
   /** Stops the encoder and leaves the last published file and the work files as they are. */
   abandon(): Promise<void>;

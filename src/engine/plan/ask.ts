@@ -1,5 +1,5 @@
-// A plan for somebody who only asks: nothing is opened on a device, and the time comes from what this machine measured the
-// last time it ran the same model in the same way.
+// A plan for somebody who only asks: nothing is opened on a device, and the time comes from what
+// this machine measured the last time it ran the same model in the same way.
 
 import { existsSync } from "node:fs";
 import type { ModelFolder } from "../config/model-folder.ts";

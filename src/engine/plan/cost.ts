@@ -53,7 +53,8 @@ export const transformerActivationBytes = (
   bytes: number,
 ): number => {
   const { dim, mlpDim } = config;
-  // The joined stream, its normalised copy, q, k, v and the attention's result; then the wide hidden layer.
+  // The joined stream, its normalised copy, q, k, v and the attention's result; then the wide
+  // hidden layer.
   const block = tokens.total * (6 * dim + mlpDim);
   // What skipping compares (two copies) and reuses (two more of the noise rows).
   const images = tokens.total - tokens.image - tokens.text;
@@ -62,7 +63,9 @@ export const transformerActivationBytes = (
   return (block + skipping) * bytes + rope;
 };
 
-/** Bytes that a job keeps of what depends on prompt and schedule only: modulation and refined text. */
+/**
+ * Bytes that a job keeps of what depends on prompt and schedule only: modulation and refined text.
+ */
 export const preparedBytes = (
   config: TransformerConfig,
   run: Readonly<{ steps: number; text: number; image: number; bytes: number }>,
@@ -71,7 +74,9 @@ export const preparedBytes = (
   return run.bytes * config.dim * (run.steps * (vectors + run.text) + run.image);
 };
 
-/** Latents per tile in time, as the decoder cuts them: five every three, a single last one left out. */
+/**
+ * Latents per tile in time, as the decoder cuts them: five every three, a single last one left out.
+ */
 export const decodeTiles = (latents: number): readonly number[] => {
   if (latents <= 4) return [latents];
   const tiles: number[] = [];

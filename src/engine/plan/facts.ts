@@ -1,4 +1,5 @@
-// What a plan needs to know about a model: its configs and the bytes of its weights, read from headers alone.
+// What a plan needs to know about a model: its configs and the bytes of its weights, read from
+// headers alone.
 
 import { join } from "node:path";
 import {

@@ -1,5 +1,6 @@
-// Bytes and time of each phase of a job. On the CPU weights stay in their mapped files and count as such; on a device
-// they are uploaded, unless they are streamed, which the loader decides and the plan only bounds.
+// Bytes and time of each phase of a job. On the CPU weights stay in their mapped files and count as
+// such; on a device they are uploaded, unless they are streamed, which the loader decides and the
+// plan only bounds.
 
 import type { Plan } from "../events.ts";
 import type { Recipe } from "../job.ts";
@@ -111,7 +112,9 @@ const pixelsOf = (latent: LatentShape, { vae }: ModelFacts): { height: number; w
   width: latent.width * vae.spatial,
 });
 
-/** What stays between sections: the pixels that two of them share, and decoded tiles to use again. */
+/**
+ * What stays between sections: the pixels that two of them share, and decoded tiles to use again.
+ */
 const keptBytes = (input: PhasesInput): number => {
   const { height, width } = pixelsOf(input.latent, input.model);
   const edge = overlapOf(input.recipe.window) * height * width * 3 * otherBytesOf(input);
@@ -120,8 +123,8 @@ const keptBytes = (input: PhasesInput): number => {
 };
 
 /**
- * Room for the decoded tiles of one clip and the new ones of the next, which come before the old ones are asked for; none
- * where that would be a large part of the memory there is.
+ * Room for the decoded tiles of one clip and the new ones of the next, which come before the old
+ * ones are asked for; none where that would be a large part of the memory there is.
  */
 export const memoBytes = (
   bucket: Readonly<{ height: number; width: number }>,
@@ -140,7 +143,10 @@ const decodeBytes = ({ latent, model, recipe, tiled }: PhasesInput, bytes: numbe
   return clip + decodeActivationBytes(model.vae, tile, bytes);
 };
 
-/** Share of the steps that is computed, when nothing better is known: nine to thirteen of twenty-five. */
+/**
+ * Share of the steps that is computed, when nothing better is known: nine to thirteen of
+ * twenty-five.
+ */
 const computedAssumed = 0.45;
 
 export const sampleFlops = ({ recipe, model, tokens, spans, rate }: PhasesInput): number => {

@@ -1,5 +1,5 @@
-// What a job will do, before it does it: sections, exact frames, tokens, bytes and time of every phase, and what
-// the user should know first. Pure: the same facts give the same plan.
+// What a job will do, before it does it: sections, exact frames, tokens, bytes and time of every
+// phase, and what the user should know first. Pure: the same facts give the same plan.
 
 import { chooseBucket } from "../buckets.ts";
 import type { Plan } from "../events.ts";
@@ -137,7 +137,11 @@ const warningsOf = ({ recipe, model }: PlanInput, sections: number, frames: numb
     window !== settings.window &&
       `The model was made for a window of ${settings.window} latent frames, not ${window}.`,
     fps !== framesPerSecond &&
-      `Motion is made for ${framesPerSecond} frames a second; at ${fps} it runs at ${(fps / framesPerSecond).toFixed(2)} times the speed, and the video lasts ${(frames / fps).toFixed(2)} s.`,
+      [
+        `Motion is made for ${framesPerSecond} frames a second; at ${fps} it runs at`,
+        `${(fps / framesPerSecond).toFixed(2)} times the speed,`,
+        `and the video lasts ${(frames / fps).toFixed(2)} s.`,
+      ].join(" "),
     recipe.prompt.trim() === "" && "The prompt is empty: what moves is left to the model.",
     recipe.negativePrompt !== "" &&
       cfg === 1 &&

@@ -1,5 +1,6 @@
-// How fast this machine was the last time: operations a second of sampling, decoding and the rest, kept in a small
-// file of the state folder after every job. A plan's time comes from here or from nowhere.
+// How fast this machine was the last time: operations a second of sampling, decoding and the rest,
+// kept in a small file of the state folder after every job. A plan's time comes from here or from
+// nowhere.
 
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

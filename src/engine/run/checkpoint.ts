@@ -1,5 +1,6 @@
-// A job between two sections, on disk: one safetensors file, written whole or not at all. It holds everything that the
-// rest of the job depends on, so that a resumed job gives the same bytes as one that was never interrupted.
+// A job between two sections, on disk: one safetensors file, written whole or not at all. It holds
+// everything that the rest of the job depends on, so that a resumed job gives the same bytes as one
+// that was never interrupted.
 
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -87,7 +88,10 @@ export const loadCheckpoint = (jobDir: string): Checkpoint | undefined => {
   return { ...rest, sections };
 };
 
-/** Where a job's video is being made, told before the first checkpoint: a job killed earlier leaves a partial file. */
+/**
+ * Where a job's video is being made, told before the first checkpoint: a job killed earlier leaves
+ * a partial file.
+ */
 export const noteOutput = (jobDir: string, out: string): void => {
   mkdirSync(jobDir, { recursive: true, mode: 0o700 });
   writeFileSync(join(jobDir, "out"), out);

@@ -1,5 +1,5 @@
-// What the picture and the prompts become before sampling: embeddings of the text, tokens of the picture,
-// and the latent that the video starts from.
+// What the picture and the prompts become before sampling: embeddings of the text, tokens of the
+// picture, and the latent that the video starts from.
 
 import * as ops from "../../ffi/ops.ts";
 import { Tensor } from "../../ffi/tensor.ts";

@@ -17,7 +17,9 @@ export type Machine = Readonly<{
 
 type Wanted = Pick<Recipe, "backend" | "threads" | "device" | "vramBytes" | "ramBytes" | "dtype">;
 
-/** Starts the backend that the recipe asks for; with "auto" the GPU where there is one that works. */
+/**
+ * Starts the backend that the recipe asks for; with "auto" the GPU where there is one that works.
+ */
 export const openMachine = (recipe: Wanted): Machine => {
   const info = start(recipe);
   resetMemoryPeak();
@@ -28,8 +30,9 @@ export const openMachine = (recipe: Wanted): Machine => {
 };
 
 /**
- * The encoders and the autoencoder run in float16 on a device, as published. On the CPU they run in float32, which is
- * as fast there and nearer to the exact result; they are a small part of the work.
+ * The encoders and the autoencoder run in float16 on a device, as published. On the CPU they run in
+ * float32, which is as fast there and nearer to the exact result; they are a small part of the
+ * work.
  */
 const dtypesOf = (dtype: Recipe["dtype"], isCpu: boolean): Machine["dtypes"] => {
   const others = dtype === "f32" || isCpu ? "f32" : "f16";
@@ -62,7 +65,10 @@ const startBackend = (recipe: Wanted, backend: Backend): LibraryInfo => {
   }
 };
 
-/** Bytes this process may use: the control group's limit where there is one, else all of the machine's. */
+/**
+ * Bytes this process may use: the control group's limit where there is one, else all of the
+ * machine's.
+ */
 export const ramLimit = (): number => {
   try {
     const text = readFileSync("/sys/fs/cgroup/memory.max", "utf8").trim();

@@ -1,5 +1,6 @@
-// From a prepared job to frames: encoders, then section after section, each sampled, decoded and handed to the sink while
-// the next one computes. What the rest of the job depends on is in a checkpoint once a section's film is on disk.
+// From a prepared job to frames: encoders, then section after section, each sampled, decoded and
+// handed to the sink while the next one computes. What the rest of the job depends on is in a
+// checkpoint once a section's film is on disk.
 
 import { version } from "../../../package.json";
 import * as ops from "../../ffi/ops.ts";
@@ -66,7 +67,10 @@ export const makeVideo = async (run: VideoRun): Promise<void> => {
   writeRate(run.stateDir, { ...prepared.recipe, modelId: prepared.modelId }, rate);
 };
 
-/** Gives the sink the growing end of the film again, so that it is whole even if the job ends before its next section. */
+/**
+ * Gives the sink the growing end of the film again, so that it is whole even if the job ends before
+ * its next section.
+ */
 const takeUpFilm = async (run: VideoRun, { sections }: Checkpoint): Promise<void> => {
   const { edge, done } = sections;
   if (edge !== null) {
@@ -128,7 +132,9 @@ const condition = async (
 const sigmasOf = ({ recipe, plan }: Prepared): Float32Array =>
   sigmas(scheduleTokens(plan.latent), { steps: recipe.steps, shift: recipe.shift });
 
-/** What the transformer is told of the noise levels and the guidance, rounded to its own precision. */
+/**
+ * What the transformer is told of the noise levels and the guidance, rounded to its own precision.
+ */
 const scalarsOf = (prepared: Prepared): { timesteps: number[]; guidance: number } => {
   const rounding = prepared.machine.dtypes.transformer;
   const list = sigmasOf(prepared);

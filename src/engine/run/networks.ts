@@ -1,5 +1,5 @@
-// The networks of a job, opened together so that a damaged model is found before anything is computed, and let go as
-// soon as each has done its part.
+// The networks of a job, opened together so that a damaged model is found before anything is
+// computed, and let go as soon as each has done its part.
 
 import { tensorMapper } from "../../ffi/mapped-file.ts";
 import type { ModelFolder } from "../config/model-folder.ts";

@@ -1,12 +1,15 @@
-// How long the rest takes, from what was measured in this run: computed and skipped steps apart, decodes by their
-// size. Nothing is said before the first step is known. Pure: durations in, durations out.
+// How long the rest takes, from what was measured in this run: computed and skipped steps apart,
+// decodes by their size. Nothing is said before the first step is known. Pure: durations in,
+// durations out.
 
 export type PaceOptions = Readonly<{
   steps: number;
   sections: number;
   /** Steps may be skipped. */
   skips: boolean;
-  /** Operations of one computed step, and of decoding each section's clip: only their ratios count. */
+  /**
+   * Operations of one computed step, and of decoding each section's clip: only their ratios count.
+   */
   stepFlops: number;
   clipFlops: readonly number[];
   /** Operations a millisecond of decoding, when an earlier run measured them. */
@@ -15,7 +18,9 @@ export type PaceOptions = Readonly<{
   computedShare: number | null;
 }>;
 
-/** Share of computed steps assumed before anything is known: half, as skipping hardly ever exceeds. */
+/**
+ * Share of computed steps assumed before anything is known: half, as skipping hardly ever exceeds.
+ */
 const shareAssumed = 0.5;
 /** Steps of a section after which its own share of computed steps is believed. */
 const stepsBelieved = 6;
@@ -47,7 +52,10 @@ export class Pace {
     this.section = { computed: 0, done: 0 };
   }
 
-  /** Milliseconds until this section's frames are there, and until all are; null before the first step. */
+  /**
+   * Milliseconds until this section's frames are there, and until all are; null before the first
+   * step.
+   */
   left(section: number): Readonly<{ section: number | null; job: number | null }> {
     const step = this.expectedStepMs();
     const decodeRate = this.decodeRate();

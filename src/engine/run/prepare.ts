@@ -1,5 +1,6 @@
-// Everything about a job that can go wrong before anything is computed: the picture, the model, the length, memory, the
-// place for the video and the encoder are all tried here, in the order of how cheap it is to find out.
+// Everything about a job that can go wrong before anything is computed: the picture, the model, the
+// length, memory, the place for the video and the encoder are all tried here, in the order of how
+// cheap it is to find out.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";

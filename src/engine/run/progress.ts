@@ -1,5 +1,5 @@
-// What a job says while sections are made: steps with the time left, previews of the latents, and the section once its
-// frames are there.
+// What a job says while sections are made: steps with the time left, previews of the latents, and
+// the section once its frames are there.
 
 import * as ops from "../../ffi/ops.ts";
 import { Tensor } from "../../ffi/tensor.ts";

@@ -1,5 +1,5 @@
-// Turns what happens in a job into events, at a rate that a slow reader can bear. Also the place where a cancelled
-// job notices: between two blocks of any network.
+// Turns what happens in a job into events, at a rate that a slow reader can bear. Also the place
+// where a cancelled job notices: between two blocks of any network.
 
 import type { Emit, JobEvent, PhaseName } from "../events.ts";
 import { Failure } from "../failure.ts";

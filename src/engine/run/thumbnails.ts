@@ -15,7 +15,10 @@ export const pictures = (
   size: Readonly<{ frames: number; height: number; width: number }>,
 ): Pictures => ({ ...size, rgb: rgb.toBase64() });
 
-/** A few frames spread over runs of frames in time order, no side longer than 96; null where there are none. */
+/**
+ * A few frames spread over runs of frames in time order, no side longer than 96; null where there
+ * are none.
+ */
 export const thumbnails = (
   runs: readonly Frames[],
   size: Readonly<{ height: number; width: number }>,

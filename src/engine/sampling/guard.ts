@@ -1,5 +1,6 @@
-// Watches for numbers that went bad: not finite, all alike, or absurdly large. What is checked is only the end of a
-// forward; when that is bad, the forward runs again and every block is looked at, so that the failure names the first.
+// Watches for numbers that went bad: not finite, all alike, or absurdly large. What is checked is
+// only the end of a forward; when that is bad, the forward runs again and every block is looked at,
+// so that the failure names the first.
 
 import * as ops from "../../ffi/ops.ts";
 import type { Tensor } from "../../ffi/tensor.ts";
@@ -10,8 +11,8 @@ export type Trouble = "not numbers" | "constant" | "absurd";
 type Stats = ReturnType<typeof ops.stats>;
 
 /**
- * Velocities and pixels of working models stay within a few tens. The states of language models do not: single
- * channels of some rows are large on purpose.
+ * Velocities and pixels of working models stay within a few tens. The states of language models do
+ * not: single channels of some rows are large on purpose.
  */
 const absurdlyLarge: Readonly<Partial<Record<Network, number>>> = { transformer: 1e4, vae: 1e4 };
 
@@ -22,7 +23,9 @@ export const troubleOf = (network: Network, stats: Stats, count: number): Troubl
   return null;
 };
 
-/** Runs a forward and hands out its result, or fails with the network and block where it went wrong. */
+/**
+ * Runs a forward and hands out its result, or fails with the network and block where it went wrong.
+ */
 export const guarded = async (
   network: Network,
   breathe: Breathe,
@@ -62,7 +65,7 @@ export const numbersFailure = (network: Network, part: string, trouble: Trouble)
         "numbers.nan",
         `The ${name} made values that are not numbers, first in ${part}.`,
         {
-          hint: "Its weights may be damaged: fetch them again, or check them with framepack models verify.",
+          hint: "Its weights may be damaged; framepack models verify checks them.",
         },
       );
     case "constant":

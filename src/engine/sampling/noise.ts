@@ -1,5 +1,6 @@
-// The noise of a seed, equal to torch's CPU generator: a 32-bit Mersenne Twister and Box-Muller pairs.
-// One generator per job; every draw goes on where the last one ended. Its state fits in a checkpoint.
+// The noise of a seed, equal to torch's CPU generator: a 32-bit Mersenne Twister and Box-Muller
+// pairs. One generator per job; every draw goes on where the last one ended. Its state fits in a
+// checkpoint.
 
 const words = 624;
 const middle = 397;
@@ -85,7 +86,9 @@ export class NoiseGenerator {
     return (high * 2 ** 32 + this.next()) * 2 ** -53;
   }
 
-  /** Draws of fewer than 16 numbers use double pairs, the second of which waits for the next call. */
+  /**
+   * Draws of fewer than 16 numbers use double pairs, the second of which waits for the next call.
+   */
   private small(): number {
     if (this.spare !== null) {
       const kept = this.spare;

@@ -1,5 +1,6 @@
-// One whole sampling call: from noise to the last denoised latents of a section, N model calls in N steps.
-// The model is a function, so that a network and an analytic stand-in run through the same code.
+// One whole sampling call: from noise to the last denoised latents of a section, N model calls in N
+// steps. The model is a function, so that a network and an analytic stand-in run through the same
+// code.
 
 import * as ops from "../../ffi/ops.ts";
 import type { Tensor } from "../../ffi/tensor.ts";
@@ -17,7 +18,10 @@ export type ModelCall = Readonly<{
   branch: Branch;
 }>;
 
-/** The velocity at x, both float32 [C, T, h, w]; the caller frees what it gets. x is not rounded yet. */
+/**
+ * The velocity at x, both float32 [C, T, h, w]; the caller frees what it gets. x is not rounded
+ * yet.
+ */
 export type VelocityModel = (x: Tensor, call: ModelCall) => Promise<Tensor> | Tensor;
 
 export type SamplerStep = Readonly<{
@@ -80,7 +84,9 @@ const startOf = (noise: Tensor, { initial, sigmas }: SampleOptions): Tensor => {
   ]);
 };
 
-/** Corrects x in place for the step just taken and predicts the next one, in one pass over memory. */
+/**
+ * Corrects x in place for the step just taken and predicts the next one, in one pass over memory.
+ */
 const advance = (
   x: Tensor,
   [mt, m0, m1, m2]: readonly Tensor[],

@@ -1,5 +1,5 @@
-// The noise levels of a sampling run: a flow schedule whose shift follows the number of noisy tokens.
-// Also the roundings that the network's scalar inputs go through.
+// The noise levels of a sampling run: a flow schedule whose shift follows the number of noisy
+// tokens. Also the roundings that the network's scalar inputs go through.
 
 export type ScheduleOptions = Readonly<{
   steps: number;
@@ -10,9 +10,9 @@ export type ScheduleOptions = Readonly<{
 }>;
 
 /**
- * Steps + 1 float32 sigmas, from 1 (times strength) down to 0. `tokens`: noisy ones only.
- * Rounded to float32 after each operation, as the published sampler does: the network sees sigma rounded to few
- * bits, and a last-bit difference can fall on the other side of a tie.
+ * Steps + 1 float32 sigmas, from 1 (times strength) down to 0. `tokens`: noisy ones only. Rounded
+ * to float32 after each operation, as the published sampler does: the network sees sigma rounded to
+ * few bits, and a last-bit difference can fall on the other side of a tie.
  */
 export const sigmas = (tokens: number, options: ScheduleOptions): Float32Array => {
   const { steps, shift = null, strength = 1 } = options;
@@ -27,7 +27,9 @@ export const sigmas = (tokens: number, options: ScheduleOptions): Float32Array =
   });
 };
 
-/** Logarithm of the shift; grows with the tokens of the noisy window and is capped at a shift of 7. */
+/**
+ * Logarithm of the shift; grows with the tokens of the noisy window and is capped at a shift of 7.
+ */
 export const flowMu = (tokens: number): number => {
   const slope = (1.15 - 0.5) / (4096 - 256);
   return Math.min(slope * tokens + (0.5 - 256 * slope), Math.log(7));

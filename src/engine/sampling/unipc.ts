@@ -27,7 +27,10 @@ export const predictor = (
   return [step.ratio, toM0, -(slopes[0] ?? 0), -(slopes[1] ?? 0)];
 };
 
-/** Weights that correct x at sigma i − 1 into x at sigma i, once the model's answer mt there is known. */
+/**
+ * Weights that correct x at sigma i − 1 into x at sigma i, once the model's answer mt there is
+ * known.
+ */
 export const corrector = (
   sigma: ArrayLike<number>,
   i: number,

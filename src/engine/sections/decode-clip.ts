@@ -1,5 +1,5 @@
-// Decodes a section's latents into one clip. Tiles that an earlier section decoded from the same latents are not
-// decoded again: latents are known by their place in the video.
+// Decodes a section's latents into one clip. Tiles that an earlier section decoded from the same
+// latents are not decoded again: latents are known by their place in the video.
 
 import * as ops from "../../ffi/ops.ts";
 import { Tensor } from "../../ffi/tensor.ts";

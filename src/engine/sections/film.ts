@@ -1,5 +1,6 @@
-// How a film grows out of decoded clips. Two neighbouring clips show the same few frames; those are blended, and
-// only they are kept as pixels between sections. Everything else becomes final 8-bit frames at once.
+// How a film grows out of decoded clips. Two neighbouring clips show the same few frames; those are
+// blended, and only they are kept as pixels between sections. Everything else becomes final 8-bit
+// frames at once.
 
 import * as ops from "../../ffi/ops.ts";
 import { Tensor } from "../../ffi/tensor.ts";
@@ -8,7 +9,10 @@ import type { Order } from "./order.ts";
 /** Frames in time order, RGB bytes. */
 export type Frames = Readonly<{ rgb: Uint8Array; count: number }>;
 
-/** `joined` frames never change again; `open` ones lie at the growing end and are blended by the next section. */
+/**
+ * `joined` frames never change again; `open` ones lie at the growing end and are blended by the
+ * next section.
+ */
 export type Growth = Readonly<{ joined: Frames; open: Frames }>;
 
 export class GrowingFilm implements Disposable {
@@ -62,7 +66,10 @@ export class GrowingFilm implements Disposable {
   }
 }
 
-/** Joins two clips in time order. The last frames of the first fade into the first frames of the second. */
+/**
+ * Joins two clips in time order. The last frames of the first fade into the first frames of the
+ * second.
+ */
 export const softAppend = (earlier: Tensor, later: Tensor, overlap: number): Tensor => {
   const [a = 0, ...frame] = earlier.dims;
   const [b = 0] = later.dims;

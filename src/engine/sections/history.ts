@@ -16,11 +16,15 @@ export class History {
   readonly size: LatentSize;
   readonly start: Float32Array;
   private readonly keep: number;
-  /** In time order. In the inverted order the first is the earliest made, in f1 the last the newest. */
+  /**
+   * In time order. In the inverted order the first is the earliest made, in f1 the last the newest.
+   */
   private frames: Float32Array[];
   private made: number;
 
-  /** `keep`: latents that must stay; at least the context's, and two windows and one for decoding. */
+  /**
+   * `keep`: latents that must stay; at least the context's, and two windows and one for decoding.
+   */
   constructor(
     order: Order,
     size: LatentSize,
@@ -64,7 +68,9 @@ export class History {
     };
   }
 
-  /** Adds a section's latents; the inverted order's last section brings the start latent with it. */
+  /**
+   * Adds a section's latents; the inverted order's last section brings the start latent with it.
+   */
   add(latents: Latents, last: boolean): void {
     const made = split(latents, this.size);
     if (this.order === "inverted") {

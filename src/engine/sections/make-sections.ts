@@ -1,5 +1,6 @@
 // The section loop: each section is sampled beside its history, decoded, and joined to the film.
-// What samples, decodes and draws noise is given, so that a job and a reference case run the same loop.
+// What samples, decodes and draws noise is given, so that a job and a reference case run the same
+// loop.
 
 import { Tensor } from "../../ffi/tensor.ts";
 import { GrowingFilm, type Growth } from "./film.ts";

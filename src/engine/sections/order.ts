@@ -1,5 +1,5 @@
-// How many sections a length takes, in which order they are made, and where each one sits in video time.
-// Pure numbers: no tensor, no model.
+// How many sections a length takes, in which order they are made, and where each one sits in video
+// time. Pure numbers: no tensor, no model.
 
 import { roundHalfEven } from "../sampling/schedule.ts";
 
@@ -24,8 +24,9 @@ export const frameCount = (sections: number, window: number): number => 4 * wind
 export const overlapOf = (window: number): number => 4 * window - 3;
 
 /**
- * Skipped windows between the start picture and each section of the inverted order. A plain countdown up to four
- * sections; beyond that the distance is capped, as the published model expects.
+ * Skipped windows between the start picture and each section of the inverted order. A plain
+ * countdown up to four sections; beyond that the distance is capped, as the published model
+ * expects.
  */
 export const paddings = (sections: number): readonly number[] =>
   sections <= 4
@@ -66,7 +67,9 @@ export type SectionSpan = Readonly<{
   index: number;
   last: boolean;
   padding: number;
-  /** Latents [from, to) of the finished video, counted with the start latent, that are made here. */
+  /**
+   * Latents [from, to) of the finished video, counted with the start latent, that are made here.
+   */
   latents: Readonly<{ from: number; to: number }>;
   /** Latents [from, to) that are decoded when the section is done, a neighbour's among them. */
   decoded: Readonly<{ from: number; to: number }>;
@@ -92,7 +95,8 @@ export const sectionSpans = (order: Order, sections: number, window: number): Se
       const decoded = { from: index === 0 ? 0 : latents.from - window, to: latents.to };
       return { ...base, decoded, final: { from: begin, to: open }, open: { from: open, to: end } };
     }
-    // A clip begins with the last of its first latent's four frames; with the start latent, at frame 0.
+    // A clip begins with the last of its first latent's four frames; with the start latent, at
+    // frame 0.
     const begin = last ? 0 : 4 * latents.from;
     const open = last ? 0 : begin + overlap;
     const end = index === 0 ? framesOf(latents.to) : 4 * latents.to + overlap;

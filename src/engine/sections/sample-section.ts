@@ -1,5 +1,5 @@
-// Samples one section with a transformer whose job-wide parts are ready: context tokens and rotary rows once, then
-// the solver's steps, each with its own skip decision for either guidance branch.
+// Samples one section with a transformer whose job-wide parts are ready: context tokens and rotary
+// rows once, then the solver's steps, each with its own skip decision for either guidance branch.
 
 import type { Tensor } from "../../ffi/tensor.ts";
 import type { FloatDtype } from "../../ffi/types.ts";

@@ -9,7 +9,10 @@ import { type PlanInput, planJob } from "../../../src/engine/plan/plan.ts";
 
 const demo = readFacts(resolveModel("demo"));
 
-/** The published transformer's and autoencoder's sizes, which the arithmetic of the specification is about. */
+/**
+ * The published transformer's and autoencoder's sizes, which the arithmetic of the specification is
+ * about.
+ */
 const published: ModelFacts = {
   ...demo,
   settings: { ...demo.settings, buckets: [[544, 704]], steps: 25, sectionsMax: null },

@@ -1,4 +1,5 @@
-// The complete section loop with a tiny transformer and a tiny autoencoder, against the reference's run.
+// The complete section loop with a tiny transformer and a tiny autoencoder, against the reference's
+// run.
 
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type LoadOptions, loadTransformer, loadVae } from "../../../src/engine/models/load.ts";
