@@ -1,4 +1,5 @@
-// framepack config: show every setting with where it comes from, explain one, say which files are read.
+// framepack config: show every setting with where it comes from, explain one, say which files are
+// read.
 
 import { existsSync } from "node:fs";
 import { Failure } from "../engine/failure.ts";

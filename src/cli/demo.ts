@@ -1,5 +1,5 @@
-// framepack demo: a video with the embedded model, through the same code as any other job. At the end
-// it is played on the terminal.
+// framepack demo: a video with the embedded model, through the same code as any other job. At the
+// end it is played on the terminal.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
-// One job that somebody watches, from a recipe to an exit code: events go to a reporter, signals stop it,
-// and whatever happens ends in one outcome. It is computed in the engine, or here when asked.
+// One job that somebody watches, from a recipe to an exit code: events go to a reporter, signals
+// stop it, and whatever happens ends in one outcome. It is computed in the engine, or here when
+// asked.
 
 import { accessSync, constants, mkdirSync } from "node:fs";
 import type { Emit, JobEvent } from "../engine/events.ts";
@@ -135,7 +136,10 @@ const stopped = (view: JobView, signal: AbortSignal): Outcome => {
   return { code: stopCode(signal), path: null, kept, failure, plan: view.plan, goesOn: false };
 };
 
-/** Only the view ended, with its terminal or the reader of its output: the engine goes on with the job. */
+/**
+ * Only the view ended, with its terminal or the reader of its output: the engine goes on with the
+ * job.
+ */
 const left = (view: JobView, signal: AbortSignal): Outcome => {
   const outcome = stopped(view, signal);
   return { ...outcome, goesOn: true };
@@ -150,7 +154,10 @@ const failed = (view: JobView, failure: FailureReport): Outcome => ({
   goesOn: false,
 });
 
-/** Nobody reads our output any more (`run --json | head -1`): the job stops as at Ctrl-C, its sections kept. */
+/**
+ * Nobody reads our output any more (`run --json | head -1`): the job stops as at Ctrl-C, its
+ * sections kept.
+ */
 const stopWhenUnread = (stop: AbortController): Disposable => {
   const others = process.stdout.listeners("error");
   const closed = (): void =>

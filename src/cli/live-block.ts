@@ -1,5 +1,6 @@
-// A few lines at the bottom of a terminal that are written over in place, with ordinary lines passing
-// above them. No alternate screen, no hidden cursor: killed at any moment it leaves a usable terminal.
+// A few lines at the bottom of a terminal that are written over in place, with ordinary lines
+// passing above them. No alternate screen, no hidden cursor: killed at any moment it leaves a
+// usable terminal.
 
 export type Terminal = Readonly<{
   write(text: string): unknown;

@@ -11,21 +11,26 @@ export const planTable = (plan: Plan): readonly string[] => [
   `Steps     ${plan.steps} a section, ${plan.steps * plan.sections} in all`,
   `Tokens    ${tokens(plan)}`,
   "",
-  `${"Phase".padEnd(9)} ${"weights".padStart(9)} ${"device".padStart(9)} ${"RAM".padStart(9)}  time`,
+  row("Phase", ["weights", "device", "RAM"], "time"),
   ...plan.phases.map((phase) => {
     const cells = [phase.weightBytes, phase.deviceBytes, phase.ramBytes];
-    const amounts = cells.map((bytes) => size(bytes).padStart(9)).join(" ");
-    return `${phase.name.padEnd(9)} ${amounts}  ${phase.ms === null ? "–" : span(phase.ms)}`;
+    return row(phase.name, cells.map(size), time(phase.ms));
   }),
-  `${"peak".padEnd(9)} ${" ".repeat(9)} ${size(plan.deviceBytesPeak).padStart(9)} ${size(plan.ramBytesPeak).padStart(9)}  ${plan.ms === null ? "–" : span(plan.ms)}`,
+  row("peak", ["", size(plan.deviceBytesPeak), size(plan.ramBytesPeak)], time(plan.ms)),
   "",
   `Disk      about ${size(plan.diskBytes)} while the video is made`,
   `Time      ${plan.ms === null ? "unknown" : `about ${span(plan.ms)}`}: ${printable(plan.basis)}`,
   ...plan.warnings.map((text) => `Note      ${printable(text)}`),
 ];
 
+const row = (name: string, amounts: readonly string[], last: string): string =>
+  `${[name.padEnd(9), ...amounts.map((text) => text.padStart(9))].join(" ")}  ${last}`;
+
+const time = (ms: number | null): string => (ms === null ? "–" : span(ms));
+
 const made = (plan: Plan): string =>
-  `${count(plan.sections, "section")}, ${plan.frames} frames = ${length(plan.seconds)} at ${plan.fps} frames a second`;
+  `${count(plan.sections, "section")}, ${plan.frames} frames = ${length(plan.seconds)} ` +
+  `at ${plan.fps} frames a second`;
 
 const latent = ({ latent: { frames, height, width } }: Plan): string =>
   `${width}×${height}, ${frames} a section`;

@@ -1,5 +1,5 @@
-// What is said while a job runs: one line an event for logs and pipes, and the block of lines that a
-// terminal shows in place. Pure: events and a view in, text out. Who writes it is live-block.ts.
+// What is said while a job runs: one line an event for logs and pipes, and the block of lines that
+// a terminal shows in place. Pure: events and a view in, text out. Who writes it is live-block.ts.
 
 import type { JobEvent, PhaseName, Plan } from "../engine/events.ts";
 import type { JobView } from "../engine/job-view.ts";

@@ -41,7 +41,10 @@ export const reporterFor = (options: ReporterOptions): Reporter => {
   return options.err.isTTY ? new LiveReporter(options) : new LineReporter(options);
 };
 
-/** One JSON object a line; the last is the envelope. Latent previews are left out: they are for screens. */
+/**
+ * One JSON object a line; the last is the envelope. Latent previews are left out: they are for
+ * screens.
+ */
 class JsonReporter implements Reporter {
   readonly #options: ReporterOptions;
 

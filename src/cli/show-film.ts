@@ -1,5 +1,5 @@
-// A small film on the terminal, after a job, its pixels enlarged and sharp: kitty loops it by itself,
-// other graphics get a strip of frames, and characters play it once in place.
+// A small film on the terminal, after a job, its pixels enlarged and sharp: kitty loops it by
+// itself, other graphics get a strip of frames, and characters play it once in place.
 
 import type { Picture } from "../engine/picture.ts";
 import { asciiRows, blockRows } from "../tui/pictures/blocks.ts";

@@ -1,5 +1,6 @@
 // Ctrl-C, SIGTERM and a lost terminal. The first asks the job to stop after its block; then the
-// system's own handling comes back, so that a second one ends the process at once, whatever it does.
+// system's own handling comes back, so that a second one ends the process at once, whatever it
+// does.
 
 import { exitCodes, Failure } from "../engine/failure.ts";
 

@@ -1,4 +1,5 @@
-// Whether there is a folder at a path. Anything in the way (a file as a parent, no permission) is a no.
+// Whether there is a folder at a path. Anything in the way (a file as a parent, no permission) is a
+// no.
 
 import { statSync } from "node:fs";
 

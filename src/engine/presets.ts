@@ -1,5 +1,5 @@
-// Presets: named sets of settings in TOML files, those that come with the program and the user's own.
-// A user's preset takes the place of a built-in one of the same name.
+// Presets: named sets of settings in TOML files, those that come with the program and the user's
+// own. A user's preset takes the place of a built-in one of the same name.
 
 import { existsSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";

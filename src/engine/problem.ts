@@ -12,7 +12,9 @@ export type Problem = Readonly<{
 export const problemText = ({ path, message }: Problem): string =>
   path === "" ? message : `${path} ${message}`;
 
-/** One issue as the end of a sentence that starts with the key. `input` is the value it is about. */
+/**
+ * One issue as the end of a sentence that starts with the key. `input` is the value it is about.
+ */
 export const issueText = (issue: z.core.$ZodIssue, input: unknown): string => {
   const found = `, not ${shown(input)}`;
   switch (issue.code) {

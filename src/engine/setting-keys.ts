@@ -1,5 +1,6 @@
-// Every setting of a job once: its name, what it is, and how text becomes its value. Flags, variables
-// of the environment, presets and configuration files all use these names and these checks.
+// Every setting of a job once: its name, what it is, and how text becomes its value. Flags,
+// variables of the environment, presets and configuration files all use these names and these
+// checks.
 
 import { isAbsolute, resolve } from "node:path";
 import { knownModels } from "./config/known-models.ts";
@@ -36,7 +37,9 @@ const setting = (
 
 const names: Partial<Record<SettingKey, string>> = { vramBytes: "vram", ramBytes: "ram" };
 
-/** In the order of the help: what a film shows, how it is sampled, what computes it, where it goes. */
+/**
+ * In the order of the help: what a film shows, how it is sampled, what computes it, where it goes.
+ */
 export const settings: readonly Setting[] = [
   setting("image", "path", "FILE", "the start picture"),
   setting("prompt", "text", "TEXT", "what should happen: short, motion first"),

@@ -1,5 +1,5 @@
-// Reading a TOML file that holds settings: a preset, the user's config.toml, a project's framepack.toml.
-// Every problem is told, with the key it is about; nothing unknown is passed over.
+// Reading a TOML file that holds settings: a preset, the user's config.toml, a project's
+// framepack.toml. Every problem is told, with the key it is about; nothing unknown is passed over.
 
 import { readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";

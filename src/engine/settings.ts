@@ -1,5 +1,5 @@
-// Which value every setting has, and why: flag > FRAMEPACK_* > project file > user's config > preset >
-// the model's own > published default. Nothing is checked against the machine here.
+// Which value every setting has, and why: flag > FRAMEPACK_* > project file > user's config >
+// preset > the model's own > published default. Nothing is checked against the machine here.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -99,7 +99,9 @@ const merged = (layers: readonly Layer[]): Settings & { image: string | null } =
 const defined = (some: Settings): Settings =>
   Object.fromEntries(Object.entries(some).filter(([, value]) => value !== undefined));
 
-/** What the model's folder says of itself. A model that is absent says nothing: the run will tell. */
+/**
+ * What the model's folder says of itself. A model that is absent says nothing: the run will tell.
+ */
 const modelLayer = (name: string): Layer => {
   const source = `model ${printable(name, 200)}`;
   try {

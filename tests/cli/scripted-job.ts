@@ -1,5 +1,6 @@
-// A job that says what it is told to, in a process of its own, through the code that shows real jobs.
-// Its first argument is how it goes: ok, fails, hangs (until stopped), stubborn (not even then).
+// A job that says what it is told to, in a process of its own, through the code that shows real
+// jobs. Its first argument is how it goes: ok, fails, hangs (until stopped), stubborn (not even
+// then).
 
 import { runInForeground } from "../../src/cli/foreground.ts";
 import { Failure } from "../../src/engine/failure.ts";

@@ -23,7 +23,9 @@ export type Ffmpeg = Readonly<{
 /** How long the one-frame encode may take; a wrapper that waits for input never ends by itself. */
 const probe_ms = 20_000;
 
-/** The first working encoder in the documented order, or a Failure that names all that were tried. */
+/**
+ * The first working encoder in the documented order, or a Failure that names all that were tried.
+ */
 export const findFfmpeg = async (
   candidates: readonly FfmpegCandidate[] = ffmpegCandidates(),
 ): Promise<Ffmpeg> => {
@@ -49,7 +51,10 @@ export const findFfmpeg = async (
 
 export type FfmpegCandidate = Readonly<{ path: string; source: FfmpegSource }>;
 
-/** Where an encoder may be, in the order of preference; files that do not exist are left out, except a named one. */
+/**
+ * Where an encoder may be, in the order of preference; files that do not exist are left out, except
+ * a named one.
+ */
 export const ffmpegCandidates = (
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): readonly FfmpegCandidate[] => {

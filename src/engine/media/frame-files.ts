@@ -10,7 +10,10 @@ import { makeFolder, outputFailure } from "./output-name.ts";
 
 export const frameName = (index: number): string => `${String(index).padStart(5, "0")}.png`;
 
-/** Makes the folder, which must not hold frames of another film. `again` accepts those of an earlier run. */
+/**
+ * Makes the folder, which must not hold frames of another film. `again` accepts those of an earlier
+ * run.
+ */
 export const takeFrameFolder = async (folder: string, again: boolean): Promise<void> => {
   await makeFolder(folder);
   try {

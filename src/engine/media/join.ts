@@ -18,7 +18,10 @@ export type JoinOptions = Readonly<{
   signal: AbortSignal;
 }>;
 
-/** Writes the film made of `segments`, in that order, to `path`, replacing what was there. Gives its size. */
+/**
+ * Writes the film made of `segments`, in that order, to `path`, replacing what was there. Gives its
+ * size.
+ */
 export const joinSegments = async (
   segments: readonly Segment[],
   path: string,

@@ -1,4 +1,5 @@
-// The recipe inside the video file: written as ffmpeg's metadata text, read back from a finished file.
+// The recipe inside the video file: written as ffmpeg's metadata text, read back from a finished
+// file.
 
 import { Failure } from "../failure.ts";
 import { printable, quoted } from "../printable.ts";
@@ -17,10 +18,16 @@ export const filmMetadata = (
   return { title: printable(title, 200), [recipeKey]: json.replace(unsafeInJson, jsonEscape) };
 };
 
-/** Settings that no frame depends on. Left out, the same job gives the same bytes under any name, on any number of cores. */
+/**
+ * Settings that no frame depends on. Left out, the same job gives the same bytes under any name, on
+ * any number of cores.
+ */
 const aside: ReadonlySet<string> = new Set(["out", "frames", "threads", "device"]);
 
-/** What JSON leaves as it is, but a terminal would act on: DEL, C1 controls and marks that turn the text's direction. */
+/**
+ * What JSON leaves as it is, but a terminal would act on: DEL, C1 controls and marks that turn the
+ * text's direction.
+ */
 const unsafeInJson = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 const jsonEscape = (char: string): string =>
   `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
@@ -78,6 +85,9 @@ export const parseMetadata = (text: string): Readonly<Record<string, string>> =>
   return found;
 };
 
-/** ffmpeg takes an escaped backslash at the end of a line for a continued line: a space keeps it from the end. */
+/**
+ * ffmpeg takes an escaped backslash at the end of a line for a continued line: a space keeps it
+ * from the end.
+ */
 const escaped = (text: string): string =>
   text.replace(/\\$/, "\\ ").replace(/[=;#\\\n]/g, (char) => `\\${char}`);

@@ -46,7 +46,10 @@ export const chooseOutput = (
   return freeName(join(folder, `${nameFromPrompt(job.prompt)}-${job.seed}.mp4`));
 };
 
-/** The path itself, or with -2, -3 … before the ending: the first that neither exists nor is being made. */
+/**
+ * The path itself, or with -2, -3 … before the ending: the first that neither exists nor is being
+ * made.
+ */
 const freeName = (path: string): string => {
   const stem = path.slice(0, -".mp4".length);
   for (let n = 1; ; n++) {
@@ -69,7 +72,9 @@ export const makeFolder = async (folder: string): Promise<void> => {
   }
 };
 
-/** Makes the folder and takes the partial file's name. `again` accepts one that an earlier run left. */
+/**
+ * Makes the folder and takes the partial file's name. `again` accepts one that an earlier run left.
+ */
 export const takePartial = async (path: string, again: boolean): Promise<void> => {
   const partial = partialOf(path);
   try {

@@ -51,7 +51,9 @@ export const readPicture = async (
   }
 };
 
-/** The size of the picture at `path` as it will be decoded, from its header; checked like the whole. */
+/**
+ * The size of the picture at `path` as it will be decoded, from its header; checked like the whole.
+ */
 export const measurePicture = async (
   path: string,
   limits: PictureLimits = pictureLimits,

@@ -3,6 +3,7 @@
 import { Failure } from "../failure.ts";
 import { quoted } from "../printable.ts";
 import { lastLine } from "./ffmpeg.ts";
+import { scaleFlags } from "./x264.ts";
 
 export type Frames = Readonly<{ width: number; height: number; frames: readonly Uint8Array[] }>;
 
@@ -13,7 +14,8 @@ export const readFrames = async (
   size: Readonly<{ width: number; height: number }>,
   every = 1,
 ): Promise<Frames> => {
-  const filter = `select='not(mod(n\\,${every}))',scale=out_range=full:flags=bicubic+accurate_rnd+full_chroma_int`;
+  const kept = `select='not(mod(n\\,${every}))'`;
+  const filter = `${kept},scale=out_range=full:flags=${scaleFlags}`;
   const head = [ffmpeg, "-nostdin", "-hide_banner", "-loglevel", "error", "-i", `file:${path}`];
   const tail = ["-vf", filter, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24"];
   const child = Bun.spawn([...head, ...tail, "-"], {

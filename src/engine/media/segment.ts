@@ -17,7 +17,10 @@ export type SegmentOptions = Readonly<{
 /** Bytes handed to the pipe at a time; what the encoder has not read yet stays ours. */
 const chunkBytes = 1024 * 1024;
 
-/** Encodes `frames` (RGB u8, one after another) into `path`. Rejects with a Failure, or with the abort's reason. */
+/**
+ * Encodes `frames` (RGB u8, one after another) into `path`. Rejects with a Failure, or with the
+ * abort's reason.
+ */
 export const encodeSegment = async (
   frames: Uint8Array,
   path: string,

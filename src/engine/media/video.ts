@@ -159,7 +159,8 @@ class Video implements FrameSink {
   }
 
   #newName(kind: "final" | "provisional"): string {
-    // Unique over a resume too: a provisional file of the run before is never mistaken for a new one.
+    // Unique over a resume too: a provisional file of the run before is never mistaken for a new
+    // one.
     for (;;) {
       const file = `${kind}-${String(this.#made++).padStart(4, "0")}.mp4`;
       if (!existsSync(join(this.#options.workDir, file))) return file;
@@ -168,7 +169,8 @@ class Video implements FrameSink {
 
   #enqueue(task: () => Promise<void>): void {
     this.#work = this.#work.then(task);
-    // The failure stays in #work, for the next call to meet; it must not count as unhandled till then.
+    // The failure stays in #work, for the next call to meet; it must not count as unhandled till
+    // then.
     this.#work.catch(() => undefined);
   }
 
@@ -222,7 +224,8 @@ const refuseIfFull = async (folder: string, film: Estimated): Promise<void> => {
   const mib = (bytes: number) => Math.ceil(bytes / 2 ** 20);
   throw new Failure(
     "output.no-space",
-    `The video needs about ${mib(need)} MiB while it is made, but ${quoted(folder)} has ${mib(free)} MiB left.`,
+    `The video needs about ${mib(need)} MiB while it is made, ` +
+      `but ${quoted(folder)} has ${mib(free)} MiB left.`,
     { hint: "Free some space or choose another place with --out." },
   );
 };

@@ -1,11 +1,15 @@
 // The one set of encoder settings. Every segment of a film is encoded with the same ones: only then
-// can segments be joined without encoding again. BT.709, limited range, as nearly all players expect.
+// can segments be joined without encoding again. BT.709, limited range, as nearly all players
+// expect.
+
+/** For conversions between RGB and YUV in either direction: exact rather than fast. */
+export const scaleFlags = "bicubic+accurate_rnd+full_chroma_int";
 
 /** For rgb24 input: converted with the BT.709 matrix, and tagged so. */
 export const colourArgs: readonly string[] = [
   "-vf",
   [
-    "scale=in_range=full:out_range=limited:out_color_matrix=bt709:flags=bicubic+accurate_rnd+full_chroma_int",
+    `scale=in_range=full:out_range=limited:out_color_matrix=bt709:flags=${scaleFlags}`,
     "format=yuv420p",
     "setparams=range=limited:color_primaries=bt709:color_trc=bt709:colorspace=bt709",
   ].join(","),

@@ -5,7 +5,10 @@ import { findFfmpeg } from "../../../src/engine/media/ffmpeg.ts";
 
 export const ffmpeg = (await findFfmpeg()).path;
 
-/** Frames `from` to `to` of a film in which every frame differs: a square runs over a changing ground. */
+/**
+ * Frames `from` to `to` of a film in which every frame differs: a square runs over a changing
+ * ground.
+ */
 export const frames = (from: number, to: number, width = 48, height = 32): Uint8Array => {
   const out = new Uint8Array((to - from) * height * width * 3);
   for (let t = from; t < to; t++) {

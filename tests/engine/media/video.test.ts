@@ -57,7 +57,10 @@ const info = (grows: FilmEnd, framesExpected: number) => ({
   grows,
 });
 
-/** What the section loop gives in section `s` of `sections`; answers which frames the film shows then. */
+/**
+ * What the section loop gives in section `s` of `sections`; answers which frames the film shows
+ * then.
+ */
 const section = async (sink: FrameSink, grows: FilmEnd, s: number, sections: number) => {
   const total = 36 * sections + 1;
   const rest = s === sections - 1 ? 0 : 33;
