@@ -2,6 +2,7 @@
 
 import { playableFile } from "../engine/job-view.ts";
 import type { JobSummary } from "../engine/protocol.ts";
+import { formCommand } from "./compose/form.ts";
 import type { Command } from "./keys.ts";
 import { type Dialog, type Screen, type State, shownJob } from "./state.ts";
 import type { Tui } from "./store.ts";
@@ -16,6 +17,10 @@ export const runCommand = (tui: Tui, command: Command): void => {
     if (command === "yes") answerYes(tui, state.dialog);
     return;
   }
+  if (state.dialog !== null && (command === "up" || command === "down")) {
+    store.dispatch({ type: "scroll", by: command === "up" ? -1 : 1 });
+    return;
+  }
   switch (command) {
     case "showCompose":
     case "showRun":
@@ -25,7 +30,7 @@ export const runCommand = (tui: Tui, command: Command): void => {
       show(tui, screenOf[command]);
       return;
     case "help":
-      store.dispatch({ type: "open", dialog: { kind: "help" } });
+      store.dispatch({ type: "open", dialog: { kind: "help", from: 0 } });
       return;
     case "quit":
     case "detach":
@@ -37,18 +42,23 @@ export const runCommand = (tui: Tui, command: Command): void => {
     case "start":
       void effects.start();
       return;
+    case "reconnect":
+      effects.reconnect();
+      return;
     case "up":
     case "down":
     case "first":
     case "last":
-      select(tui, command);
+      if (state.screen === "compose") formCommand(tui, command);
+      else select(tui, command);
       return;
     case "again":
       if (state.screen === "doctor") void effects.refreshChecks();
       else void effects.refreshModels();
       return;
     default:
-      if (state.screen === "models") modelCommand(tui, command);
+      if (state.screen === "compose") formCommand(tui, command);
+      else if (state.screen === "models") modelCommand(tui, command);
       else jobCommand(tui, command);
   }
 };
@@ -128,7 +138,7 @@ const jobCommand = (tui: Tui, command: Command): void => {
       move(tui, job, command === "moveUp" ? -1 : 1);
       return;
     case "recipe":
-      store.dispatch({ type: "open", dialog: { kind: "recipe", job: job.id } });
+      store.dispatch({ type: "open", dialog: { kind: "recipe", job: job.id, from: 0 } });
       return;
     case "copyPath": {
       const path = playableFile(job.view);

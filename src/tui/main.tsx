@@ -7,7 +7,7 @@ import { App } from "./app.tsx";
 import { prepareCompose, startJob } from "./compose/effects.ts";
 import { EngineLink } from "./engine-link.ts";
 import { notification } from "./notify.ts";
-import type { Method } from "./pictures/capabilities.ts";
+import { type Method, unknownCapabilities } from "./pictures/capabilities.ts";
 import { Gallery } from "./pictures/gallery.ts";
 import { type Ending, TerminalSession } from "./session.ts";
 import { initialState, type Screen } from "./state.ts";
@@ -43,34 +43,25 @@ export const runTui = async (options: TuiOptions): Promise<number> => {
       over.resolve(report.code);
     }
   };
-  const { session, capabilities: found } = await TerminalSession.open({ onEnding });
-  const capabilities = options.preview === null ? found : { ...found, method: options.preview };
+  const isRead = process.env.INK_SCREEN_READER === "true";
+  const session = TerminalSession.open({ onEnding, alternateScreen: !isRead });
   const size = { columns: session.output.columns, rows: session.output.rows };
   const store = new Store({
-    ...initialState(capabilities, size, Date.now()),
+    ...initialState(unknownCapabilities, size, Date.now()),
     screen: options.screen,
     watched: options.job,
   });
-  const gallery = new Gallery({
-    capabilities,
-    output: session.output,
-    owns: (id) => session.owns(id),
-    freed: (id) => session.freed(id),
-    bytesPerSecond: options.bytesPerSecond,
-  });
-  session.listen((answer) => {
-    if (answer === "\u001b[0n") gallery.acknowledged();
-  });
   const link = new EngineLink(store, {
     version: options.version,
-    previews: capabilities.method !== "none",
+    previews: options.preview !== "none" && !isRead,
   });
   const leave = (words: string | null): void => {
     parting = words;
     over.resolve(exitCodes.ok);
   };
-  const effects = effectsOf({ store, link, session, leave });
-  const app = render(<App tui={{ store, effects }} gallery={gallery} />, {
+  const tui = { store, effects: effectsOf({ store, link, session, leave }) };
+  // Drawn at once, without pictures: what the terminal can show is known only when it has answered.
+  const app = render(<App tui={tui} gallery={null} />, {
     stdout: session.output as unknown as NodeJS.WriteStream,
     stdin: session.input as unknown as NodeJS.ReadStream,
     exitOnCtrlC: false,
@@ -86,16 +77,43 @@ export const runTui = async (options: TuiOptions): Promise<number> => {
   const ticking = setInterval(() => store.dispatch({ type: "tick", now: Date.now() }), tickMs);
   const notified = watchEndings(store, options.notify);
   void link.connect();
-  void prepareCompose(store, link);
+  const composed = prepareCompose(store, link);
+  void openGallery(options, session, isRead).then((gallery) => {
+    if (gallery === null) return;
+    store.dispatch({ type: "capabilities", capabilities: gallery.capabilities });
+    app.rerender(<App tui={tui} gallery={gallery} />);
+  });
   const code = await over.promise;
   clearInterval(ticking);
   notified();
+  composed();
   app.unmount();
-  gallery[Symbol.dispose]();
   link[Symbol.dispose]();
   session[Symbol.dispose]();
   if (parting !== null) console.log(parting);
   return code;
+};
+
+/** Asks the terminal and makes what shows pictures its way; null where a screen reader reads. */
+const openGallery = async (
+  options: TuiOptions,
+  session: TerminalSession,
+  isRead: boolean,
+): Promise<Gallery | null> => {
+  if (isRead) return null;
+  const found = await session.ask();
+  const gallery = new Gallery({
+    capabilities: options.preview === null ? found : { ...found, method: options.preview },
+    output: session.output,
+    owns: (id) => session.owns(id),
+    freed: (id) => session.freed(id),
+    bytesPerSecond: options.bytesPerSecond,
+  });
+  session.listen((answer) => {
+    if (answer === "\u001b[0n") gallery.acknowledged();
+  });
+  session.atEnd(() => gallery[Symbol.dispose]());
+  return gallery;
 };
 
 type Parts = Readonly<{
@@ -110,11 +128,14 @@ const effectsOf = ({ store, link, session, leave }: Parts): Effects => ({
   start: () => startJob(store, link),
   compose: (recipe) => {
     const { image, prompt, preset } = recipe;
-    store.dispatch({ type: "draft", draft: { image, prompt, preset, changes: changesOf(recipe) } });
+    const changes = changesOf(recipe);
+    const draft = { image, prompt, preset, changes, field: "prompt", cursor: prompt.length };
+    store.dispatch({ type: "draft", draft });
     store.dispatch({ type: "show", screen: "compose" });
   },
   copy: (text) =>
     session.output.writeGraphics(`\u001b]52;c;${Buffer.from(text).toString("base64")}\u0007`),
+  reconnect: () => void link.connect(),
   redraw: () => {
     session.output.writeGraphics("\u001b[2J\u001b[H");
     session.output.emit("resize");

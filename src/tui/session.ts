@@ -9,8 +9,9 @@ import { deletePicture, throughTmux } from "./pictures/kitty.ts";
 import { TerminalInput } from "./pictures/terminal-input.ts";
 
 const enter = "\u001b[?1049h\u001b[2J\u001b[H\u001b[?25l";
-// Ends a cut-off escape string first; then paste mode, cursor, colours, synchronised update, alternate screen.
-const leave = "\u001b\\\u001b[?2026l\u001b[?2004l\u001b[?25h\u001b[m\u001b[?1049l";
+// Ends a cut-off escape string first; then synchronised update, paste mode, cursor and colours.
+const leave = "\u001b\\\u001b[?2026l\u001b[?2004l\u001b[?25h\u001b[m";
+const leaveAlternate = "\u001b[?1049l";
 
 /** Why the program leaves by itself; null for an ordinary end. */
 export type Ending = Readonly<{ signal: NodeJS.Signals } | { error: unknown }>;
@@ -18,6 +19,7 @@ export type Ending = Readonly<{ signal: NodeJS.Signals } | { error: unknown }>;
 export type SessionOptions = Readonly<{
   /** Called once when a signal or an error ends the program; the terminal is restored already. */
   onEnding: (ending: Ending) => void;
+  alternateScreen: boolean;
 }>;
 
 export class TerminalSession implements Disposable {
@@ -28,8 +30,10 @@ export class TerminalSession implements Disposable {
   readonly #cleanups: (() => void)[] = [];
   #tmux = false;
   #left = false;
+  readonly #alternate: boolean;
 
   private constructor(options: SessionOptions) {
+    this.#alternate = options.alternateScreen;
     process.stdin.setRawMode(true);
     this.input = new TerminalInput(process.stdin, (answer) => {
       for (const listener of this.#listeners) listener(answer);
@@ -38,21 +42,23 @@ export class TerminalSession implements Disposable {
     this.#watchEndings(options.onEnding);
   }
 
-  /** Takes the terminal and finds out what it can show. */
-  static async open(
-    options: SessionOptions,
-  ): Promise<Readonly<{ session: TerminalSession; capabilities: Capabilities }>> {
+  /** Takes the terminal: raw mode and the alternate screen; a screen reader keeps its own lines. */
+  static open(options: SessionOptions): TerminalSession {
     const session = new TerminalSession(options);
-    process.stdout.write(enter);
+    if (options.alternateScreen) process.stdout.write(enter);
+    return session;
+  }
+
+  /** Finds out what the terminal can show. Keys typed meanwhile stay keys. */
+  async ask(): Promise<Capabilities> {
     const size = { columns: process.stdout.columns, rows: process.stdout.rows };
     const around = surroundings(process.env, size);
-    session.#tmux = around.insideTmux;
-    const capabilities = await detect({
+    this.#tmux = around.insideTmux;
+    return detect({
       write: (text) => process.stdout.write(text),
-      listen: (listener) => session.listen(listener),
+      listen: (listener) => this.listen(listener),
       around,
     });
-    return { session, capabilities };
   }
 
   /** Hands every answer of the terminal to a listener until called back. */
@@ -61,6 +67,11 @@ export class TerminalSession implements Disposable {
     return () => {
       this.#listeners.delete(listener);
     };
+  }
+
+  /** Runs before the terminal is given back. */
+  atEnd(run: () => void): void {
+    this.#cleanups.push(run);
   }
 
   /** Pictures held by the terminal, to be freed on leaving. */
@@ -89,7 +100,7 @@ export class TerminalSession implements Disposable {
     });
     try {
       // Straight to the file descriptor: a stream's buffer is lost when the process ends now.
-      writeSync(1, deletions.join("") + leave);
+      writeSync(1, deletions.join("") + leave + (this.#alternate ? leaveAlternate : ""));
       process.stdin.setRawMode(false);
     } catch (error) {
       // The terminal is gone (its link dropped): there is nothing left to restore and nobody to tell.

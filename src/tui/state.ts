@@ -21,8 +21,9 @@ export type Screen = (typeof screens)[number];
 export type Dialog = Readonly<
   | { kind: "cancelJob"; job: string }
   | { kind: "pullModel"; model: string }
-  | { kind: "recipe"; job: string }
-  | { kind: "help" }
+  /** Pages of lines; `from` is the first line shown. */
+  | { kind: "recipe"; job: string; from: number }
+  | { kind: "help"; from: number }
 >;
 
 export type Connection = Readonly<
@@ -41,13 +42,29 @@ export type Draft = Readonly<{
   preset: string | null;
   /** Settings changed by hand, by recipe key, as typed. */
   changes: Readonly<Record<string, string>>;
-  /** The field that has the keys. */
+  /** The field that has the keys, and the cursor's place in its text. */
   field: string;
+  cursor: number;
   expert: boolean;
 }>;
 
+export type FolderEntry = Readonly<{ name: string; isFolder: boolean }>;
+
+/** A list over the form; `at` is the row that has the keys. */
+export type Over = Readonly<
+  | { kind: "quick" | "history"; at: number }
+  | {
+      kind: "browse";
+      folder: string;
+      entries: readonly FolderEntry[];
+      problem: string | null;
+      at: number;
+    }
+>;
+
 export type ComposeState = Readonly<{
   draft: Draft;
+  over: Over | null;
   /** The recipe that the draft makes, when it makes one; else what is wrong, by field. */
   recipe: Recipe | null;
   problems: readonly Readonly<{ field: string; message: string; hint: string | null }>[];
@@ -88,6 +105,7 @@ export type Action = Readonly<
   | { type: "notice"; notice: Notice | null }
   | { type: "resized"; columns: number; rows: number }
   | { type: "tick"; now: number }
+  | { type: "capabilities"; capabilities: Capabilities }
   | { type: "connection"; connection: Connection }
   | { type: "message"; message: Exclude<Message, { type: "reply" }> }
   | { type: "jobs"; jobs: readonly JobSummary[] }
@@ -96,7 +114,9 @@ export type Action = Readonly<
   | { type: "select"; list: keyof State["selected"]; row: number }
   | { type: "models"; models: readonly ModelStatus[] }
   | { type: "checks"; checks: readonly Check[] | null }
+  | { type: "scroll"; by: number }
   | { type: "draft"; draft: Partial<Draft> }
+  | { type: "over"; over: Over | null }
   | { type: "presets"; presets: ComposeState["presets"] }
   | { type: "history"; history: readonly string[] }
   | { type: "resolved"; recipe: Recipe | null; problems: ComposeState["problems"] }
@@ -117,7 +137,16 @@ export const initialState = (
   now,
   connection: { state: "connecting" },
   compose: {
-    draft: { image: "", prompt: "", preset: null, changes: {}, field: "image", expert: false },
+    draft: {
+      image: "",
+      prompt: "",
+      preset: null,
+      changes: {},
+      field: "image",
+      cursor: 0,
+      expert: false,
+    },
+    over: null,
     recipe: null,
     problems: [],
     inspection: null,
@@ -152,6 +181,8 @@ export const reduce = (state: State, action: Action): State => {
         now: action.now,
         notice: state.notice !== null && state.notice.until <= action.now ? null : state.notice,
       };
+    case "capabilities":
+      return { ...state, capabilities: action.capabilities };
     case "connection":
       return { ...state, connection: action.connection };
     case "message":
@@ -166,6 +197,8 @@ export const reduce = (state: State, action: Action): State => {
       return { ...state, selected: { ...state.selected, [action.list]: Math.max(0, action.row) } };
     case "models":
       return { ...state, models: action.models };
+    case "scroll":
+      return scroll(state, action.by);
     case "checks":
       return { ...state, checks: action.checks };
     default:
@@ -173,15 +206,24 @@ export const reduce = (state: State, action: Action): State => {
   }
 };
 
+/** Moves a page of lines; how far it goes down is known where it is drawn. */
+const scroll = (state: State, by: number): State => {
+  const { dialog } = state;
+  if (dialog === null || !("from" in dialog)) return state;
+  return { ...state, dialog: { ...dialog, from: Math.max(0, dialog.from + by) } };
+};
+
 type ComposeAction = Extract<
   Action,
-  { type: "draft" | "presets" | "history" | "resolved" | "inspecting" | "inspected" }
+  { type: "draft" | "over" | "presets" | "history" | "resolved" | "inspecting" | "inspected" }
 >;
 
 const reduceCompose = (compose: ComposeState, action: ComposeAction): ComposeState => {
   switch (action.type) {
     case "draft":
       return { ...compose, draft: { ...compose.draft, ...action.draft } };
+    case "over":
+      return { ...compose, over: action.over };
     case "presets":
       return { ...compose, presets: action.presets };
     case "history":

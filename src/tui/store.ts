@@ -39,6 +39,8 @@ export type Effects = Readonly<{
   compose: (recipe: Recipe) => void;
   copy: (text: string) => void;
   redraw: () => void;
+  /** Connects to an engine again, starting one where none runs. */
+  reconnect: () => void;
   /** Leaves the interface; what is said goes to the terminal afterwards. */
   leave: (words: string | null) => void;
   refreshModels: () => Promise<void>;

@@ -65,3 +65,17 @@ export const fit = (text: string, width: number): string => {
   }
   return `${out}…`;
 };
+
+/** The part of a long list that is shown: at most `room` rows, the selected one among them. */
+export const windowOf = (
+  count: number,
+  at: number,
+  room: number,
+): Readonly<{ from: number; to: number }> => {
+  const from = Math.max(0, Math.min(at - Math.floor(room / 2), count - room));
+  return { from, to: Math.min(count, from + room) };
+};
+
+/** A text broken at words into lines of a width. */
+export const wrapWords = (text: string, width: number): readonly string[] =>
+  Bun.wrapAnsi(text, Math.max(1, width), { hard: true, trim: true }).split("\n");

@@ -6,65 +6,90 @@ import { printable } from "../../engine/printable.ts";
 import { type Binding, bindingsOf, scopesOf } from "../keys.ts";
 import type { State } from "../state.ts";
 import { tone } from "../theme.ts";
+import { bytes, fit } from "../words.ts";
 
 export const Dialogs = ({ state }: Readonly<{ state: State }>): ReactElement | null => {
   const { dialog } = state;
   if (dialog === null) return null;
   switch (dialog.kind) {
     case "help":
-      return <Help state={state} />;
-    case "cancelJob":
-      return (
-        <Question
-          title="Cancel this job?"
-          text="It stops after the running block. What is finished stays as a playable file."
-        />
-      );
+      return <Help state={state} from={dialog.from} />;
+    case "cancelJob": {
+      const job = state.jobs.find((j) => j.id === dialog.job);
+      const text = "It stops after the running block. What is finished stays as a playable file.";
+      const prompt = fit(printable(job?.recipe.prompt ?? ""), state.size.columns - 6);
+      return <Question title="Cancel this job?" about={prompt} text={text} />;
+    }
     case "pullModel": {
       const model = state.models?.find((m) => m.name === dialog.model);
       const licence = model === undefined ? "" : ` Licence: ${model.licence}`;
-      return <Question title={`Download ${dialog.model}?`} text={`It is large.${licence}`} />;
+      const size = model === undefined ? "" : bytes(model.bytesTotal - model.bytesPresent);
+      const title = `Download ${dialog.model}?`;
+      return <Question title={title} about={model?.title ?? ""} text={`${size}.${licence}`} />;
     }
     case "recipe": {
       const job = state.jobs.find((j) => j.id === dialog.job);
-      return <Recipe recipe={job?.recipe ?? {}} />;
+      return <Recipe recipe={job?.recipe ?? {}} state={state} from={dialog.from} />;
     }
   }
 };
 
-const Question = ({ title, text }: Readonly<{ title: string; text: string }>): ReactElement => (
+type QuestionProps = Readonly<{ title: string; about: string; text: string }>;
+
+const Question = ({ title, about, text }: QuestionProps): ReactElement => (
   <Box flexDirection="column" paddingX={2} paddingY={1}>
     <Text {...tone("strong")}>{printable(title)}</Text>
+    <Text {...tone("dim")}>{about}</Text>
     <Text wrap="wrap">{printable(text)}</Text>
-    <Box marginTop={1}>
-      <Text>y yes n no</Text>
+    <Box marginTop={1} columnGap={3}>
+      {bindingsOf(["question"]).map(({ shown, about: word }) => (
+        <Text key={shown}>
+          <Text {...tone("accent")}>{shown}</Text> {word}
+        </Text>
+      ))}
     </Box>
   </Box>
 );
 
-const Recipe = ({
-  recipe,
-}: Readonly<{ recipe: Readonly<Record<string, unknown>> }>): ReactElement => (
-  <Box flexDirection="column" paddingX={2}>
-    {Object.entries(recipe).map(([key, value]) => (
-      <Text key={key} wrap="truncate">
-        <Text {...tone("dim")}>{key.padEnd(18)}</Text>
-        {printable(String(value))}
-      </Text>
-    ))}
-  </Box>
-);
+/** Header, footer and one row to spare. */
+const pageRows = (state: State): number => Math.max(1, state.size.rows - 4);
+
+type RecipeProps = Readonly<{
+  recipe: Readonly<Record<string, unknown>>;
+  state: State;
+  from: number;
+}>;
+
+const Recipe = ({ recipe, state, from }: RecipeProps): ReactElement => {
+  const entries = Object.entries(recipe);
+  const rows = pageRows(state);
+  const first = Math.min(from, Math.max(0, entries.length - rows));
+  return (
+    <Box flexDirection="column" paddingX={2}>
+      {entries.slice(first, first + rows).map(([key, value]) => (
+        <Text key={key} wrap="truncate">
+          <Text {...tone("dim")}>{key.padEnd(18)}</Text>
+          {value === null ? "as the model or the machine has it" : printable(String(value))}
+        </Text>
+      ))}
+    </Box>
+  );
+};
 
 /** Made from the same table that handles the keys. */
-const Help = ({ state }: Readonly<{ state: State }>): ReactElement => {
-  const bindings = bindingsOf(scopesOf(state.screen, null));
-  const half = Math.ceil(bindings.length / 2);
-  const twoColumns = state.size.columns >= 90;
-  const columns = twoColumns ? [bindings.slice(0, half), bindings.slice(half)] : [bindings];
+const Help = ({ state, from }: Readonly<{ state: State; from: number }>): ReactElement => {
+  const bindings = bindingsOf(scopesOf({ ...state, dialog: null }));
+  const two = state.size.columns >= 76;
+  const rows = pageRows(state) * (two ? 2 : 1);
+  const first = Math.min(from, Math.max(0, bindings.length - rows));
+  const shown = bindings.slice(first, first + rows);
+  const half = two ? Math.ceil(shown.length / 2) : shown.length;
+  const columns = [shown.slice(0, half), shown.slice(half)].filter((c) => c.length > 0);
+  const width = Math.floor((state.size.columns - 4) / columns.length) - 2;
   return (
-    <Box paddingX={2} columnGap={4}>
+    <Box paddingX={2} columnGap={2}>
       {columns.map((column) => (
-        <Box key={column[0]?.shown ?? ""} flexDirection="column">
+        <Box key={column[0]?.shown ?? ""} flexDirection="column" width={width}>
           {column.map((binding) => (
             <Line key={binding.shown} binding={binding} />
           ))}
@@ -76,6 +101,6 @@ const Help = ({ state }: Readonly<{ state: State }>): ReactElement => {
 
 const Line = ({ binding }: Readonly<{ binding: Binding }>): ReactElement => (
   <Text wrap="truncate">
-    <Text {...tone("accent")}>{binding.shown.padEnd(10)}</Text> {binding.about}
+    <Text {...tone("accent")}>{binding.shown.padEnd(11)}</Text> {binding.about}
   </Text>
 );

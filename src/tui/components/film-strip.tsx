@@ -22,18 +22,21 @@ export const FilmStrip = (props: FilmStripProps): ReactElement | null => {
     [sections, plan?.order],
   );
   const first = pictures[0];
-  if (first === undefined) return null;
-  const one = fitCells(first, columns_max, Math.max(1, rows_max - 1), cell);
-  const room = Math.max(1, Math.floor(columns_max / one.columns));
-  const strip = sideBySide(spread(pictures, room));
-  const box = {
-    columns: Math.min(columns_max, one.columns * Math.min(room, pictures.length)),
-    rows: one.rows,
-  };
+  const one = first === undefined ? null : fitCells(first, columns_max, rows_max - 1, cell);
+  const room = one === null ? 0 : Math.max(1, Math.floor(columns_max / one.columns));
+  // One array as long as its pictures stay: a new one would be sent to the terminal again.
+  const frames = useMemo(
+    () => (room === 0 || pictures.length === 0 ? [] : [sideBySide(spread(pictures, room))]),
+    [pictures, room],
+  );
+  if (one === null || rows_max < 2) return null;
+  const columns = Math.min(columns_max, one.columns * Math.min(room, pictures.length));
   return (
-    <Box flexDirection="column" marginTop={1}>
-      <PictureView name="strip" frames={[strip]} columns={box.columns} rows={box.rows} />
-      <Text {...tone("dim")}>finished so far, in the order of the video</Text>
+    <Box flexDirection="column" marginTop={1} flexShrink={0}>
+      <PictureView name="strip" frames={frames} columns={columns} rows={one.rows} />
+      <Text {...tone("dim")} wrap="truncate">
+        finished so far, in the order of the video
+      </Text>
     </Box>
   );
 };

@@ -5,8 +5,8 @@ import { type ReactElement, useMemo } from "react";
 import { printable } from "../../engine/printable.ts";
 import type { Inspection } from "../../engine/protocol.ts";
 import { fitCells, splitFrames } from "../pictures/picture.ts";
-import { tone } from "../theme.ts";
-import { bytes, duration, plural } from "../words.ts";
+import { type Tone, tone } from "../theme.ts";
+import { bytes, duration, plural, wrapWords } from "../words.ts";
 import { PictureView } from "./picture-view.tsx";
 
 export type PlanSummaryProps = Readonly<{
@@ -23,9 +23,10 @@ export const PlanSummary = (props: PlanSummaryProps): ReactElement => {
   const crop = inspection?.crop ?? null;
   const frames = useMemo(() => (crop === null ? [] : splitFrames(crop)), [crop]);
   const first = frames[0];
-  const box =
-    first === undefined ? null : fitCells(first, columns_max, Math.max(3, rows_max), cell);
   const plan = inspection?.plan ?? null;
+  const lines = plan === null ? [] : planLines(plan, inspection?.picture ?? null, columns_max);
+  const left = rows_max - lines.length - 1;
+  const box = first === undefined ? null : fitCells(first, columns_max, Math.max(3, left), cell);
   return (
     <Box flexDirection="column" width={columns_max} flexShrink={0}>
       {box === null ? (
@@ -35,35 +36,48 @@ export const PlanSummary = (props: PlanSummaryProps): ReactElement => {
       ) : (
         <PictureView name="crop" frames={frames} columns={box.columns} rows={box.rows} />
       )}
-      {plan === null ? null : <Plan plan={plan} picture={inspection?.picture ?? null} />}
+      <Box flexDirection="column" marginTop={1}>
+        {lines.map(({ text, name }, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: a line is its place.
+          <Text key={i} {...tone(name)} wrap="truncate">
+            {text}
+          </Text>
+        ))}
+      </Box>
     </Box>
   );
 };
 
 type Plan = NonNullable<Inspection["plan"]>;
+type Line = Readonly<{ text: string; name: Tone }>;
 
-const Plan = (props: Readonly<{ plan: Plan; picture: Inspection["picture"] }>): ReactElement => {
-  const { plan, picture } = props;
+/** What the job would be, broken into lines of a width: short words where it is narrow. */
+export const planLines = (
+  plan: Plan,
+  picture: Inspection["picture"],
+  width: number,
+): readonly Line[] => {
   const { bucket } = plan;
-  const lines = [
-    `${picture === null ? "" : `${picture.width}×${picture.height} → `}${bucket.width}×${bucket.height}`,
-    `${plan.askedSeconds} s asked → ${plan.frames} frames, ${plan.seconds.toFixed(2)} s`,
-    `${plural(plan.sections, "section")} of ${plan.steps} steps, ${plan.tokens.total} tokens`,
-    plan.ms === null ? `time: ${plan.basis}` : `about ${duration(plan.ms)} (${plan.basis})`,
-    `device ${bytes(plan.deviceBytesPeak)} · RAM ${bytes(plan.ramBytesPeak)} · disk ${bytes(plan.diskBytes)}`,
+  const from = picture === null ? "" : `${picture.width}×${picture.height} → `;
+  const memory = [
+    `device ${bytes(plan.deviceBytesPeak)}`,
+    `RAM ${bytes(plan.ramBytesPeak)}`,
+    `disk ${bytes(plan.diskBytes)}`,
   ];
-  return (
-    <Box flexDirection="column" marginTop={1}>
-      {lines.map((line) => (
-        <Text key={line} wrap="wrap">
-          {printable(line)}
-        </Text>
-      ))}
-      {plan.warnings.map((warning) => (
-        <Text key={warning} {...tone("warn")} wrap="wrap">
-          {printable(warning)}
-        </Text>
-      ))}
-    </Box>
-  );
+  const time = plan.ms === null ? plan.basis : `about ${duration(plan.ms)}, ${plan.basis}`;
+  const plain = [
+    `crop ${from}${bucket.width}×${bucket.height}`,
+    `${plan.frames} frames, ${plan.seconds.toFixed(2)} s`,
+    `${plural(plan.sections, "section")} × ${plural(plan.steps, "step")}`,
+    `${plan.tokens.total} tokens a step`,
+    `time: ${time}`,
+    ...(width >= 40 ? [memory.join(" · ")] : memory),
+  ];
+  return [
+    ...plain.flatMap((text) => wrapped(printable(text), width, "plain")),
+    ...plan.warnings.flatMap((text) => wrapped(printable(text), width, "warn")),
+  ];
 };
+
+const wrapped = (text: string, width: number, name: Tone): readonly Line[] =>
+  wrapWords(text, width).map((line) => ({ text: line, name }));

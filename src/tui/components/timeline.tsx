@@ -35,7 +35,7 @@ export const Timeline = ({
   const each = Math.min(cells, 12);
   const gap = cells >= 2 ? " " : "";
   return (
-    <Box flexDirection="column" marginTop={1}>
+    <Box flexDirection="column" flexShrink={0}>
       <Text wrap="truncate">
         {states.map((state, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a section is its place.

@@ -85,12 +85,40 @@ export const editKey = (edit: Edit, input: string, key: Key, lines: boolean): Ed
   if (key.home || (key.ctrl && input === "a")) return move(edit, "lineStart");
   if (key.end || (key.ctrl && input === "e" && !lines)) return move(edit, "lineEnd");
   if (key.ctrl && input === "w") return removeWord(edit);
-  // Terminals send DEL for the backspace key; Ink calls both of them delete or backspace.
-  if (key.backspace || key.delete) return removeBefore(edit);
-  if (key.ctrl && input === "d") return removeAfter(edit);
+  if (key.backspace) return key.meta ? removeWord(edit) : removeBefore(edit);
+  if (key.delete || (key.ctrl && input === "d")) return removeAfter(edit);
   if (key.return) return lines && (key.meta || key.shift) ? insert(edit, "\n", true) : null;
   if (key.ctrl || key.meta || key.escape || key.tab || input === "") return null;
   return insert(edit, input, lines);
+};
+
+type Place = Readonly<{ index: number; row: number; column: number }>;
+
+/** A text broken into rows of a width, with the place of every grapheme and of the end. */
+const broken = (
+  text: string,
+  width: number,
+): Readonly<{ rows: readonly string[]; places: readonly Place[] }> => {
+  const rows: string[] = [""];
+  const places: Place[] = [];
+  let used = 0;
+  const breakRow = (): void => {
+    rows.push("");
+    used = 0;
+  };
+  for (const { segment, index } of segmenter.segment(text)) {
+    const cells = segment === "\n" ? 0 : Bun.stringWidth(segment);
+    if (used + cells > width) breakRow();
+    places.push({ index, row: rows.length - 1, column: used });
+    if (segment === "\n") breakRow();
+    else {
+      rows[rows.length - 1] += segment;
+      used += cells;
+    }
+  }
+  if (used >= width) breakRow();
+  places.push({ index: text.length, row: rows.length - 1, column: used });
+  return { rows, places };
 };
 
 /** A text broken into rows of a width, and where the cursor falls in them. */
@@ -98,34 +126,22 @@ export const layOut = (
   edit: Edit,
   width: number,
 ): Readonly<{ rows: readonly string[]; row: number; column: number }> => {
-  const rows: string[] = [""];
-  let used = 0;
-  let [row, column] = [0, 0];
-  const place = (): void => {
-    [row, column] = [rows.length - 1, used];
-  };
-  for (const { segment, index } of segmenter.segment(edit.text)) {
-    if (segment !== "\n" && used + Bun.stringWidth(segment) > width) {
-      rows.push("");
-      used = 0;
-    }
-    if (index === edit.cursor) place();
-    if (segment === "\n") {
-      rows.push("");
-      used = 0;
-    } else {
-      rows[rows.length - 1] += segment;
-      used += Bun.stringWidth(segment);
-    }
-  }
-  if (edit.cursor >= edit.text.length) {
-    if (used >= width) {
-      rows.push("");
-      used = 0;
-    }
-    place();
-  }
-  return { rows, row, column };
+  const { rows, places } = broken(edit.text, width);
+  const at = places.findLast((place) => place.index <= edit.cursor);
+  const { row, column } = at ?? { row: 0, column: 0 };
+  // The row that a full last line begins is there only for the cursor.
+  const spare = rows.at(-1) === "" && row < rows.length - 1 && !edit.text.endsWith("\n");
+  return { rows: spare ? rows.slice(0, -1) : rows, row, column };
+};
+
+/** The cursor one row up or down as the text is broken at a width; null beyond the first and last row. */
+export const moveRow = (edit: Edit, width: number, by: 1 | -1): Edit | null => {
+  const { places } = broken(edit.text, width);
+  const at = places.findLast((place) => place.index <= edit.cursor);
+  if (at === undefined) return null;
+  const row = at.row + by;
+  const to = places.findLast((place) => place.row === row && place.column <= at.column);
+  return to === undefined ? null : { ...edit, cursor: to.index };
 };
 
 /** A path as people drop or paste it: quotes, backslash escapes, file:// and ~ undone. */

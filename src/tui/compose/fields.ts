@@ -99,6 +99,12 @@ export const expertFields: readonly Field[] = settings
 export const fieldsShown = (expert: boolean): readonly Field[] =>
   expert ? [...everydayFields, ...expertFields] : everydayFields;
 
+/** What the preset field goes round. */
+export const presetNames = (presets: readonly Readonly<{ name: string }>[]): readonly string[] => [
+  "none",
+  ...presets.map((preset) => preset.name),
+];
+
 /** The field after or before one, going round. */
 export const neighbour = (id: string, by: 1 | -1, expert: boolean): string => {
   const fields = fieldsShown(expert);

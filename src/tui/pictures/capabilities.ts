@@ -30,6 +30,16 @@ export type Capabilities = Readonly<{
   name: string;
 }>;
 
+/** Before the terminal has answered: no pictures. */
+export const unknownCapabilities: Capabilities = {
+  method: "none",
+  cell: { width: 8, height: 16 },
+  animates: false,
+  synchronised: false,
+  tmux: false,
+  name: "not asked yet",
+};
+
 const question = {
   name: "\u001b[>0q",
   kitty: "\u001b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\u001b\\",

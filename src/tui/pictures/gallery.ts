@@ -67,6 +67,10 @@ export class Gallery implements Disposable {
     });
   }
 
+  get capabilities(): Capabilities {
+    return this.#o.capabilities;
+  }
+
   /** The terminal answered a status question. */
   acknowledged(): void {
     this.#pacer.acknowledged();
@@ -152,9 +156,11 @@ export class Gallery implements Disposable {
     }
   }
 
+  /** Sends nothing more. What the terminal holds is freed by the session, which also does it when the program crashes. */
   [Symbol.dispose](): void {
     this.#pacer[Symbol.dispose]();
-    for (const key of [...this.#places.keys()]) this.remove(key);
+    for (const key of this.#places.keys()) this.#o.output.removeOverlay(key);
+    this.#places.clear();
   }
 
   #hold(key: string): Held {

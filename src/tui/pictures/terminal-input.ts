@@ -44,6 +44,24 @@ export const separate = (
   return { answers, keys: keys + left.slice(0, open.index), rest: left.slice(open.index) };
 };
 
+/** Function keys as the Alt keys that the key table knows; Ink hands no function key on. */
+const functionKeys: readonly (readonly [sequences: RegExp, key: string])[] = [
+  [/\u001b(?:OP|\[11~|\[\[A)/g, "\u001b?"],
+  [/\u001b(?:OQ|\[12~|\[\[B)/g, "\u001b1"],
+  [/\u001b(?:OR|\[13~|\[\[C)/g, "\u001b2"],
+  [/\u001b(?:OS|\[14~|\[\[D)/g, "\u001b3"],
+  [/\u001b(?:\[15~|\[\[E)/g, "\u001b4"],
+  [/\u001b\[17~/g, "\u001b5"],
+];
+
+const pieces = /[\u0000-\u001a\u001c-\u001f\u007f]|[^\u0000-\u001a\u001c-\u001f\u007f]+/g;
+
+/** Keys as Ink takes them: each control character by itself, since several in one text are no key to it. */
+export const keyPieces = (keys: string): readonly string[] => {
+  const mapped = functionKeys.reduce((text, [found, key]) => text.replace(found, key), keys);
+  return mapped.match(pieces) ?? [];
+};
+
 /** Looks like process.stdin to Ink: readable, setRawMode, isTTY. */
 export class TerminalInput extends EventEmitter {
   readonly isTTY = true;
@@ -54,7 +72,7 @@ export class TerminalInput extends EventEmitter {
   readonly #onEnd = (): void => {
     this.emit("end");
   };
-  #keys = "";
+  #keys: string[] = [];
   #rest = "";
   #timer: ReturnType<typeof setTimeout> | null = null;
 
@@ -68,9 +86,7 @@ export class TerminalInput extends EventEmitter {
 
   /** Ink reads strings until null. */
   read(): string | null {
-    const keys = this.#keys;
-    this.#keys = "";
-    return keys === "" ? null : keys;
+    return this.#keys.shift() ?? null;
   }
 
   setEncoding(): this {
@@ -122,7 +138,7 @@ export class TerminalInput extends EventEmitter {
 
   #give(keys: string): void {
     if (keys === "") return;
-    this.#keys += keys;
+    this.#keys.push(...keyPieces(keys));
     this.emit("readable");
   }
 }

@@ -1,172 +1,105 @@
 // The screen where a job is written: the form at the left; at the right the crop that the bucket makes, and what the job would
 // be: sections, exact length, time, memory.
 
-import { readdirSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname } from "node:path";
-import { Box, Text, useInput } from "ink";
-import { type ReactElement, useMemo, useState } from "react";
+import { Box, Text } from "ink";
+import { type ReactElement, useMemo } from "react";
 import { printable } from "../../engine/printable.ts";
 import { Chooser } from "../components/chooser.tsx";
 import { FileBrowser } from "../components/file-browser.tsx";
-import { FormField, labelWidth } from "../components/form-field.tsx";
+import { FormField } from "../components/form-field.tsx";
 import { PlanSummary } from "../components/plan-summary.tsx";
-import { cleanPath, completion } from "../compose/edit.ts";
-import { type Field, fieldsShown, neighbour } from "../compose/fields.ts";
-import { quickPrompts } from "../compose/quick-prompts.ts";
+import { type Field, fieldsShown, presetNames } from "../compose/fields.ts";
+import { rowsOver, textOf } from "../compose/form.ts";
 import { resolveDraft } from "../compose/resolve.ts";
-import { commandOf, scopesOf } from "../keys.ts";
-import type { Draft, State } from "../state.ts";
-import { useTui } from "../store.ts";
+import { formWidthOf, labelWidth } from "../compose/room.ts";
+import type { Over, State } from "../state.ts";
 import { tone } from "../theme.ts";
-import { fit } from "../words.ts";
+import { fit, windowOf, wrapWords } from "../words.ts";
 
-type Over = "none" | "browse" | "quick" | "history";
-
-export const Compose = ({ state }: Readonly<{ state: State }>): ReactElement => {
-  const { store } = useTui();
-  const { draft, problems, inspection } = state.compose;
-  const [over, setOver] = useState<Over>("none");
-  const { values } = useMemo(() => resolveDraft(draft, homedir(), process.cwd()), [draft]);
-  const change = (part: Partial<Draft>): void => store.dispatch({ type: "draft", draft: part });
-  const active = over === "none" && state.dialog === null;
-
-  useInput(
-    (input, key) => {
-      const command = commandOf(scopesOf("compose", null), input, key);
-      if (key.downArrow && draft.field !== "prompt") {
-        change({ field: neighbour(draft.field, 1, draft.expert) });
-      } else if (key.upArrow && draft.field !== "prompt") {
-        change({ field: neighbour(draft.field, -1, draft.expert) });
-      } else if (key.return && !key.meta && !key.shift) {
-        change({ field: neighbour(draft.field, 1, draft.expert) });
-      } else if (command === "previousField") {
-        change({ field: neighbour(draft.field, -1, draft.expert) });
-      } else if (command === "nextField" && !completes(draft)) {
-        change({ field: neighbour(draft.field, 1, draft.expert) });
-      } else if (command === "browse") setOver("browse");
-      else if (command === "quickPrompt") setOver("quick");
-      else if (command === "history") setOver("history");
-      else if (command === "expert") change({ expert: !draft.expert });
-      else if (command === "clear") change(withText(draft, draft.field, ""));
-    },
-    { isActive: active },
+export const Compose = ({ state }: Readonly<{ state: State }>): ReactElement =>
+  state.compose.over === null ? (
+    <Form state={state} />
+  ) : (
+    <ListOver state={state} over={state.compose.over} />
   );
 
-  const width = state.size.columns - 2;
-  const formWidth = width >= 90 ? Math.floor(width * 0.58) : Math.min(width - 26, 56);
-  const height = state.size.rows - 5;
-  if (over === "browse") {
-    const from = cleanPath(draft.image, homedir());
-    return (
-      <FileBrowser
-        from={from === "" ? process.cwd() : dirname(from)}
-        width={width}
-        height={height}
-        cell={state.capabilities.cell}
-        onChoose={(path) => {
-          if (path !== null) change({ image: path });
-          setOver("none");
-        }}
-      />
-    );
+/** Header, footer and a notice take the other rows. */
+const heightOf = (state: State): number => state.size.rows - 4;
+
+const ListOver = ({ state, over }: Readonly<{ state: State; over: Over }>): ReactElement => {
+  const size = { width: state.size.columns - 2, height: heightOf(state) };
+  if (over.kind === "browse") {
+    return <FileBrowser over={over} {...size} cell={state.capabilities.cell} />;
   }
-  if (over !== "none") {
-    return (
-      <Chooser
-        title={over === "quick" ? "Ready-made prompts" : "Prompts used before"}
-        rows={over === "quick" ? quickPrompts : state.compose.history}
-        height={height}
-        width={width}
-        onChoose={(prompt) => {
-          if (prompt !== null) change({ prompt, field: "prompt" });
-          setOver("none");
-        }}
-      />
-    );
-  }
+  const title = over.kind === "quick" ? "Ready-made prompts" : "Prompts used before";
+  return <Chooser title={title} rows={rowsOver(state.compose, over.kind)} at={over.at} {...size} />;
+};
+
+const Form = ({ state }: Readonly<{ state: State }>): ReactElement => {
+  const { draft, problems, inspection } = state.compose;
+  const { values } = useMemo(() => resolveDraft(draft, homedir(), process.cwd()), [draft]);
+  const formWidth = formWidthOf(state.size);
+  const height = heightOf(state);
   const fields = fieldsShown(draft.expert);
-  const shown = windowed(fields, draft.field, height - 4);
+  const at = fields.findIndex((field) => field.id === draft.field);
+  // The prompt may take three rows more than the others; problems and the explanation below take the rest.
+  const { from, to } = windowOf(fields.length, at, Math.max(3, height - 8));
   return (
     <Box paddingX={1} columnGap={2}>
       <Box flexDirection="column" width={formWidth}>
-        {shown.map((field) => (
+        {fields.slice(from, to).map((field) => (
           <FormField
             key={field.id}
             field={field.id === "preset" ? presetField(field, state) : field}
             text={textOf(draft, field.id)}
             placeholder={placeholderOf(field, values)}
-            focused={field.id === draft.field}
-            active={active}
+            cursor={field.id === draft.field ? draft.cursor : null}
             width={formWidth}
-            rows_max={field.id === "prompt" ? 4 : 1}
+            rows_max={field.id === "prompt" ? Math.max(3, Math.min(8, height - 16)) : 1}
             problem={problemOf(state, field.id)}
-            onText={(text) => change(withText(draft, field.id, text))}
-            {...(field.kind === "path" ? { onComplete: completePath } : {})}
           />
         ))}
-        {draft.expert ? null : <Text {...tone("dim")}>{"  Ctrl-E more settings"}</Text>}
-        <About field={fields.find((f) => f.id === draft.field)} state={state} width={formWidth} />
+        <Text {...tone("dim")}>{moreWords(from, fields.length - to, draft.expert)}</Text>
+        <About field={fields[at]} state={state} width={formWidth} />
       </Box>
       <PlanSummary
         inspection={inspection}
         busy={state.compose.inspecting}
         blocked={problems.length > 0}
-        columns_max={width - formWidth - 3}
-        rows_max={height - 9}
+        columns_max={Math.min(60, state.size.columns - 5 - formWidth)}
+        rows_max={height}
         cell={state.capabilities.cell}
       />
     </Box>
   );
 };
 
-/** Tab completes in a path that has choices; elsewhere it goes on to the next field. */
-const completes = (draft: Draft): boolean =>
-  draft.field === "image" && draft.image !== "" && completePath(draft.image) !== null;
-
-/** The completed path, or null when nothing can be added. */
-const completePath = (text: string): string | null => {
-  const path = cleanPath(text, homedir());
-  const folder = path.slice(0, path.lastIndexOf("/") + 1) || "./";
-  try {
-    const names = readdirSync(folder, { withFileTypes: true }).map((entry) =>
-      entry.isDirectory() ? `${entry.name}/` : entry.name,
-    );
-    const completed = completion(path, names).path;
-    return completed === path ? null : completed;
-  } catch {
-    // No such folder, or not ours to read: nothing to complete; the field says what is wrong with the path.
-    return null;
-  }
+/** What lies beyond the fields that are shown. */
+const moreWords = (above: number, below: number, expert: boolean): string => {
+  if (!expert) return "  Ctrl-E more settings";
+  const parts = [above > 0 ? `${above} above` : "", below > 0 ? `${below} below` : ""];
+  const shown = parts.filter((part) => part !== "").join(", ");
+  return `  ${shown === "" ? "" : `${shown}; `}Ctrl-E fewer settings`;
 };
 
-const textOf = (draft: Draft, id: string): string => {
-  if (id === "image") return draft.image;
-  if (id === "prompt") return draft.prompt;
-  if (id === "preset") return draft.preset ?? "";
-  return draft.changes[id] ?? "";
-};
-
-const withText = (draft: Draft, id: string, text: string): Partial<Draft> => {
-  if (id === "image") return { image: text };
-  if (id === "prompt") return { prompt: text };
-  if (id === "preset") return { preset: text === "" || text === "none" ? null : text };
-  const { [id]: _old, ...others } = draft.changes;
-  return { changes: text === "" ? others : { ...others, [id]: text } };
+const emptyWords: Readonly<Record<string, string>> = {
+  image: "none chosen",
+  prompt: "what moves, and how",
+  negativePrompt: "none",
 };
 
 const placeholderOf = (field: Field, values: Readonly<Record<string, unknown>> | null): string => {
   if (field.id === "preset") return "none";
   const value = values?.[field.id];
   if (typeof value === "boolean") return value ? "on" : "off";
-  if (value === null || value === undefined || value === "")
-    return field.id === "image" ? "none chosen" : "auto";
+  if (value === null || value === undefined || value === "") return emptyWords[field.id] ?? "auto";
   return String(value);
 };
 
 const presetField = (field: Field, state: State): Field => ({
   ...field,
-  choices: ["none", ...state.compose.presets.map((preset) => preset.name)],
+  choices: presetNames(state.compose.presets),
 });
 
 const problemOf = (state: State, id: string): string | null => {
@@ -174,16 +107,6 @@ const problemOf = (state: State, id: string): string | null => {
   const found =
     problems.find((p) => p.field === id) ?? inspection?.problems.find((p) => p.field === id);
   return found?.message ?? null;
-};
-
-/** The fields around the one with the keys, when not all fit. */
-const windowed = (fields: readonly Field[], id: string, rows: number): readonly Field[] => {
-  // The prompt takes up to four rows, a problem one more.
-  const room = Math.max(3, rows - 5);
-  if (fields.length <= room) return fields;
-  const at = fields.findIndex((field) => field.id === id);
-  const from = Math.max(0, Math.min(at - Math.floor(room / 2), fields.length - room));
-  return fields.slice(from, from + room);
 };
 
 type AboutProps = Readonly<{ field: Field | undefined; state: State; width: number }>;
@@ -200,12 +123,10 @@ const About = ({ field, state, width }: AboutProps): ReactElement | null => {
   const tokens = inspection?.tokens ?? null;
   return (
     <Box flexDirection="column" marginTop={1} paddingLeft={2} width={width}>
-      <Text {...tone("dim")} wrap="wrap">
-        {printable(words)}
-      </Text>
+      <Text {...tone("dim")}>{wrapWords(printable(words), width - 2).join("\n")}</Text>
       {field.id !== "prompt" || tokens === null ? null : (
-        <Text {...tone(tokens.llama.cut === "" ? "dim" : "warn")} wrap="wrap">
-          {tokenWords(tokens, width - labelWidth)}
+        <Text {...tone(tokens.llama.cut === "" ? "dim" : "warn")}>
+          {wrapWords(tokenWords(tokens, width - labelWidth), width - 2).join("\n")}
         </Text>
       )}
     </Box>

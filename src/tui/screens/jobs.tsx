@@ -9,7 +9,7 @@ import { PictureView } from "../components/picture-view.tsx";
 import { fitCells, splitFrames } from "../pictures/picture.ts";
 import type { State } from "../state.ts";
 import { type Tone, tone } from "../theme.ts";
-import { ago, duration, fit } from "../words.ts";
+import { ago, duration, fit, plural, windowOf, wrapWords } from "../words.ts";
 import { doneShare } from "./run.tsx";
 
 const tones: Readonly<Record<JobSummary["state"], Tone>> = {
@@ -32,21 +32,34 @@ export const Jobs = ({ state }: Readonly<{ state: State }>): ReactElement => {
   }
   const selected = Math.min(state.selected.jobs, jobs.length - 1);
   const wide = size.columns >= 100;
-  const listWidth = wide ? Math.floor(size.columns * 0.6) : size.columns - 2;
-  const rows = size.rows - (wide ? 5 : 10);
-  const from = Math.max(0, Math.min(selected - Math.floor(rows / 2), jobs.length - rows));
+  const width = size.columns - 2;
+  const listWidth = wide ? Math.floor(width * 0.58) : width;
+  // Header, footer and a notice; below the list the detail takes six rows where it cannot stand beside.
+  const body = size.rows - 4;
+  const rows = wide ? body : Math.max(3, body - detailRows);
+  const { from, to } = windowOf(jobs.length, selected, rows);
   const job = jobs[selected];
   return (
     <Box flexDirection={wide ? "row" : "column"} paddingX={1} columnGap={2}>
-      <Box flexDirection="column" width={listWidth} height={rows}>
-        {jobs.slice(from, from + rows).map((one) => (
+      <Box flexDirection="column" width={listWidth} height={rows} flexShrink={0}>
+        {jobs.slice(from, to).map((one) => (
           <Row key={one.id} job={one} selected={one === job} width={listWidth} now={state.now} />
         ))}
       </Box>
-      {job === undefined ? null : <Detail job={job} state={state} wide={wide} />}
+      {job === undefined ? null : (
+        <Detail
+          job={job}
+          state={state}
+          width={wide ? width - listWidth - 2 : width}
+          rows={wide ? body : detailRows}
+          stacked={wide}
+        />
+      )}
     </Box>
   );
 };
+
+const detailRows = 7;
 
 type RowProps = Readonly<{ job: JobSummary; selected: boolean; width: number; now: number }>;
 
@@ -76,44 +89,64 @@ const stateWords = (job: JobSummary, now: number): string => {
   }
 };
 
-const Detail = (
-  props: Readonly<{ job: JobSummary; state: State; wide: boolean }>,
-): ReactElement => {
-  const { job, state, wide } = props;
-  const { size, capabilities } = state;
+type DetailProps = Readonly<{
+  job: JobSummary;
+  state: State;
+  width: number;
+  rows: number;
+  /** The picture above its facts; else at their left. */
+  stacked: boolean;
+}>;
+
+const Detail = ({ job, state, width, rows, stacked }: DetailProps): ReactElement => {
   const thumbnails = job.view.sections.findLast((s) => s.thumbnails !== null)?.thumbnails ?? null;
   const frames = useMemo(() => (thumbnails === null ? [] : splitFrames(thumbnails)), [thumbnails]);
-  const columns_max = wide ? Math.floor(size.columns * 0.4) - 6 : 24;
   const first = frames[0];
+  const { cell } = state.capabilities;
   const box =
     first === undefined
       ? null
-      : fitCells(first, columns_max, wide ? size.rows - 14 : 4, capabilities.cell);
-  const file = playableFile(job.view);
-  const { failed, plan } = job.view;
-  const lines = [
-    plan === null
-      ? null
-      : `${plan.frames} frames, ${plan.seconds.toFixed(2)} s, ${plan.sections} sections`,
-    `${job.recipe.model} · ${job.recipe.order} · ${job.recipe.steps} steps · seed ${job.recipe.seed}`,
-    job.startedAt !== null && job.endedAt !== null
-      ? `took ${duration(job.endedAt - job.startedAt)}`
-      : null,
-    failed === null ? null : failed.message,
-    file,
-  ].filter((line): line is string => line !== null);
+      : stacked
+        ? fitCells(first, Math.min(width, 50), rows - detailRows - 1, cell)
+        : fitCells(first, Math.floor(width * 0.3), rows - 1, cell);
+  const textWidth = stacked || box === null ? width : width - box.columns - 2;
   return (
-    <Box flexDirection={wide ? "column" : "row"} columnGap={2} flexGrow={1}>
+    <Box
+      flexDirection={stacked ? "column" : "row"}
+      columnGap={2}
+      marginTop={stacked ? 0 : 1}
+      flexShrink={0}
+    >
       {box === null ? null : (
         <PictureView name="job" frames={frames} columns={box.columns} rows={box.rows} />
       )}
-      <Box flexDirection="column" flexShrink={1}>
-        {lines.map((line) => (
-          <Text key={line} wrap={line === file ? "truncate-middle" : "wrap"}>
-            {printable(line)}
-          </Text>
-        ))}
+      <Box flexDirection="column" width={textWidth} marginTop={stacked ? 1 : 0}>
+        {detailLines(job)
+          .flatMap((line) => wrapWords(printable(line), textWidth))
+          .slice(0, detailRows - 1)
+          .map((line) => (
+            <Text key={line} wrap="truncate">
+              {line}
+            </Text>
+          ))}
       </Box>
     </Box>
   );
+};
+
+const detailLines = (job: JobSummary): readonly string[] => {
+  const { failed, plan } = job.view;
+  const { model, order, steps, seed } = job.recipe;
+  const lines = [
+    failed === null ? null : failed.message,
+    playableFile(job.view),
+    plan === null
+      ? null
+      : `${plan.frames} frames, ${plan.seconds.toFixed(2)} s, ${plural(plan.sections, "section")}`,
+    `${model} · ${order} · ${steps === null ? "" : `${steps} steps · `}seed ${seed}`,
+    job.startedAt !== null && job.endedAt !== null
+      ? `took ${duration(job.endedAt - job.startedAt)}`
+      : null,
+  ];
+  return lines.filter((line): line is string => line !== null);
 };

@@ -11,8 +11,8 @@ import { PictureView } from "../components/picture-view.tsx";
 import { Timeline } from "../components/timeline.tsx";
 import { fitCells, splitFrames } from "../pictures/picture.ts";
 import { type State, shownJob } from "../state.ts";
-import { tone } from "../theme.ts";
-import { bar, bytes, duration, fit, plural, stepTime } from "../words.ts";
+import { type Tone, tone } from "../theme.ts";
+import { bar, bytes, duration, fit, plural, stepTime, wrapWords } from "../words.ts";
 
 export const Run = ({ state }: Readonly<{ state: State }>): ReactElement => {
   const job = shownJob(state);
@@ -25,45 +25,56 @@ export const Run = ({ state }: Readonly<{ state: State }>): ReactElement => {
     );
   }
   const { columns, rows } = state.size;
-  // Header, footer and this screen's own lines leave this much for the picture.
-  const free = Math.max(4, rows - 15);
-  const wide = columns >= 100;
+  const width = columns - 2;
+  const ending = endingLines(job, width);
+  const gap = rows >= 30 ? 1 : 0;
+  // Header, footer, a notice; title, timeline and progress; what is left is for pictures and facts.
+  const free = Math.max(4, rows - 4 - 5 - 3 * gap - ending.length);
+  const half = Math.min(Math.floor(width / 2) - 1, Math.max(30, free * 3));
   return (
-    <Box flexDirection="column" paddingX={1}>
-      <Title job={job} width={columns - 2} />
-      <Timeline job={job} width={columns - 2} />
-      <Progress job={job} width={columns - 2} />
-      <Box flexDirection={wide ? "row" : "column"} marginTop={1} columnGap={3}>
-        <Preview
-          view={job.view}
-          loop={state.loop}
-          columns_max={wide ? Math.floor(columns / 2) - 2 : columns - 2}
-          rows_max={wide ? free : Math.max(3, Math.floor(free * 0.6))}
-          cell={state.capabilities.cell}
-        />
-        <Box flexDirection="column" flexGrow={1}>
+    <Box flexDirection="column" paddingX={1} rowGap={gap}>
+      <Title job={job} width={width} />
+      <Timeline job={job} width={width} />
+      <Progress job={job} width={width} />
+      <Box columnGap={2} height={free} flexShrink={0}>
+        <Box flexDirection="column" width={half} flexShrink={0}>
+          <Preview
+            view={job.view}
+            loop={state.loop}
+            columns_max={half}
+            rows_max={Math.max(3, free - 1)}
+            cell={state.capabilities.cell}
+          />
+        </Box>
+        <Box flexDirection="column" width={width - half - 2} flexShrink={0}>
           <Facts job={job} />
           <FilmStrip
             job={job}
-            columns_max={wide ? Math.floor(columns / 2) - 4 : columns - 2}
-            rows_max={
-              wide ? Math.max(3, Math.floor(free / 2)) : Math.max(2, Math.floor(free * 0.3))
-            }
+            columns_max={width - half - 2}
+            rows_max={Math.min(12, free - factsRows_max - 2)}
             cell={state.capabilities.cell}
           />
         </Box>
       </Box>
-      <Ending job={job} width={columns - 2} />
+      <Box flexDirection="column" flexShrink={0}>
+        {ending.map(({ text, name }) => (
+          <Text key={text} {...tone(name)} wrap="truncate">
+            {text}
+          </Text>
+        ))}
+      </Box>
     </Box>
   );
 };
+
+const factsRows_max = 6;
 
 const Title = ({ job, width }: Readonly<{ job: JobSummary; width: number }>): ReactElement => {
   const { recipe } = job;
   const words = recipe.prompt === "" ? "(no prompt)" : printable(recipe.prompt);
   const side = `${recipe.model.split("/").at(-1)} · seed ${recipe.seed} · ${job.id}`;
   return (
-    <Box justifyContent="space-between" width={width}>
+    <Box justifyContent="space-between" width={width} flexShrink={0}>
       <Text {...tone("strong")}>{fit(words, Math.max(10, width - side.length - 2))}</Text>
       <Text {...tone("dim")}>{printable(side)}</Text>
     </Box>
@@ -98,27 +109,29 @@ const Progress = ({ job, width }: Readonly<{ job: JobSummary; width: number }>):
   const { plan, step, phase } = view;
   const parts: string[] = [];
   const section = phase?.section ?? step?.section ?? null;
-  if (plan !== null && section !== null) parts.push(`section ${section + 1}/${plan.sections}`);
-  if (step !== null && phase?.name === "sample") {
+  const isRunning = job.state === "running";
+  if (plan !== null && section !== null && isRunning)
+    parts.push(`section ${section + 1}/${plan.sections}`);
+  if (step !== null && phase?.name === "sample" && isRunning) {
     const done = step.section === section ? step.step + 1 : 0;
     parts.push(`step ${done}/${step.steps}`, `${stepTime(step.latencyMs)}/step`);
-  } else if (phase !== null && job.state === "running") {
+  } else if (phase !== null && isRunning) {
     parts.push(phaseWords[phase.name] ?? phase.name);
   }
   if (job.state === "queued") parts.push(`waiting, place ${(job.place ?? 0) + 1} in the queue`);
+  else if (!isRunning) parts.push(job.state);
   const left: string[] = [];
-  if (step?.sectionLeftMs != null && phase?.name === "sample") {
+  if (step?.sectionLeftMs != null && phase?.name === "sample" && isRunning) {
     left.push(`section ${duration(step.sectionLeftMs)}`);
   }
-  if (step?.jobLeftMs != null && job.state === "running")
-    left.push(`job ${duration(step.jobLeftMs)}`);
+  if (step?.jobLeftMs != null && isRunning) left.push(`job ${duration(step.jobLeftMs)}`);
   const share = doneShare(view);
   return (
-    <Box flexDirection="column" marginTop={1}>
+    <Box flexDirection="column" flexShrink={0}>
       <Text {...tone("accent")}>
         {bar(share, Math.max(10, width - 6))} {String(Math.floor(share * 100)).padStart(3)} %
       </Text>
-      <Text>
+      <Text wrap="truncate">
         {parts.join(" · ")}
         {left.length > 0 ? <Text {...tone("dim")}> left: {left.join(", ")}</Text> : null}
       </Text>
@@ -133,6 +146,8 @@ type PreviewProps = Readonly<{
   rows_max: number;
   cell: Readonly<{ width: number; height: number }>;
 }>;
+
+const comingWords = "The picture comes with the first step.";
 
 /** A loop never has more frames than this: each is bytes on the link. */
 const loopFramesMax = 48;
@@ -149,7 +164,7 @@ const Preview = ({ view, loop, columns_max, rows_max, cell }: PreviewProps): Rea
   const frames = showsVideo ? video : latents;
   const first = frames[0];
   if (first === undefined)
-    return <Text {...tone("dim")}>The picture comes with the first step.</Text>;
+    return <Text {...tone("dim")}>{view.finished === null ? comingWords : ""}</Text>;
   const box = fitCells(first, columns_max, rows_max, cell);
   const words =
     showsVideo || preview === null
@@ -172,27 +187,22 @@ const Facts = ({ job }: Readonly<{ job: JobSummary }>): ReactElement => {
   const { view } = job;
   const rows: (readonly [string, string])[] = [];
   if (view.plan !== null) {
-    const { frames, seconds, bucket } = view.plan;
+    const { frames, seconds } = view.plan;
     const done = view.sections.at(-1)?.framesDone ?? 0;
-    rows.push([
-      "video",
-      `${done} of ${frames} frames · ${seconds.toFixed(2)} s · ${bucket.width}×${bucket.height}`,
-    ]);
+    rows.push(["video", `${done} of ${frames} frames · ${seconds.toFixed(2)} s`]);
   }
   if (view.started !== null)
     rows.push(["runs on", `${view.started.device} (${view.started.backend})`]);
   if (view.memory !== null) {
-    const { deviceLive, devicePeak, rss } = view.memory;
-    rows.push([
-      "memory",
-      `device ${bytes(deviceLive)}, peak ${bytes(devicePeak)} · RAM ${bytes(rss)}`,
-    ]);
+    const { devicePeak, deviceLive, rss } = view.memory;
+    rows.push(["device", `${bytes(deviceLive)} now, ${bytes(devicePeak)} at most`]);
+    rows.push(["RAM", bytes(rss)]);
   }
   if (job.recipe.teacache) rows.push(["TeaCache", `${plural(view.stepsSkipped, "step")} skipped`]);
   const file = playableFile(view);
   if (file !== null) rows.push(["file", file]);
   return (
-    <Box flexDirection="column">
+    <Box flexDirection="column" flexShrink={0}>
       {rows.map(([label, text]) => (
         <Text key={label} wrap="truncate-middle">
           <Text {...tone("dim")}>{label.padEnd(9)}</Text>
@@ -203,36 +213,30 @@ const Facts = ({ job }: Readonly<{ job: JobSummary }>): ReactElement => {
   );
 };
 
-const Ending = ({
-  job,
-  width,
-}: Readonly<{ job: JobSummary; width: number }>): ReactElement | null => {
-  const { finished, failed, cancelled } = job.view;
-  const warning = job.view.warnings.at(-1);
-  if (failed !== null) {
-    return (
-      <Box flexDirection="column" marginTop={1} width={width}>
-        <Text {...tone("bad")}>{printable(failed.message)}</Text>
-        {failed.hint === null ? null : <Text>{printable(failed.hint)}</Text>}
-        {failed.kept === null ? null : <Text>Kept: {printable(failed.kept)}</Text>}
-        <Text {...tone("dim")}>g goes on from the last finished section.</Text>
-      </Box>
-    );
+type Line = Readonly<{ text: string; name: Tone }>;
+
+/** How the job ended, or what to know while it runs; broken into lines of a width. */
+export const endingLines = (job: JobSummary, width: number): readonly Line[] => {
+  const { finished, failed, cancelled, warnings } = job.view;
+  const lines: Line[] = [];
+  const say = (name: Tone, text: string): void => {
+    for (const line of wrapWords(printable(text), width)) lines.push({ text: line, name });
+  };
+  if (job.state === "running" || job.state === "queued") {
+    const warning = warnings.at(-1);
+    if (warning !== undefined) say("warn", warning.text);
+  } else if (failed !== null) {
+    say("bad", failed.message);
+    if (failed.hint !== null) say("plain", failed.hint);
+    say("dim", `${failed.kept === null ? "" : `Kept: ${failed.kept}. `}g goes on with it.`);
+  } else if (finished !== null) {
+    say("good", `Finished in ${duration(finished.latencyMs)}: ${finished.path}`);
+  } else if (job.state === "interrupted") {
+    say("warn", "Interrupted: its engine ended. g goes on from the last finished section.");
+  } else {
+    const kept = cancelled?.kept ?? null;
+    say("warn", `Stopped; ${kept === null ? "nothing was finished yet" : `kept: ${kept}`}.`);
+    say("dim", "g goes on with it.");
   }
-  if (finished !== null) {
-    return (
-      <Text {...tone("good")}>
-        Finished in {duration(finished.latencyMs)}: {printable(finished.path)}
-      </Text>
-    );
-  }
-  if (cancelled !== null) {
-    const kept = cancelled.kept === null ? "nothing was finished yet" : `kept: ${cancelled.kept}`;
-    return <Text {...tone("warn")}>Stopped; {printable(kept)}. g goes on with it.</Text>;
-  }
-  return warning === undefined ? null : (
-    <Text {...tone("warn")} wrap="truncate">
-      {printable(warning.text)}
-    </Text>
-  );
+  return lines;
 };
