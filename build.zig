@@ -1,6 +1,7 @@
 //! Builds libframepack.so (ReleaseFast unless told otherwise), its symbol table for TypeScript, and
 //! the kernel tests.
 //!   zig build -p build                 build/lib/libframepack.so
+//!   zig build mutants -p build         build/lib/libframepack_mutants.so, for tests/kernels
 //!   zig build test -Dfilter=norm       kernel tests whose name contains "norm"
 //!   zig build symbols                  rewrites src/ffi/symbols.gen.ts
 //! The cpu ops are compiled once per instruction set, each as one object with one hidden table; see
@@ -24,8 +25,37 @@ pub fn build(b: *std.Build) void {
         "Debug, ReleaseSafe, ReleaseFast (default) or ReleaseSmall",
     ) orelse .ReleaseFast;
 
+    var objects: std.ArrayList(*std.Build.Step.Compile) = .empty;
+    for (kinds(b, target.result.cpu.arch)) |kind| {
+        objects.append(b.allocator, cpuObject(b, target, optimize, kind)) catch @panic("out of memory");
+    }
     const options = b.addOptions();
-    const lib_module = b.createModule(.{
+    const main = library(b, "framepack", target, optimize, options, objects.items);
+    options.addOption(bool, "cuda", cuda.add(b, main.root_module, target, optimize));
+    b.installArtifact(main);
+
+    // The mutation check's library: the same but for faults in the emulated kernels.
+    const mutants = library(b, "framepack_mutants", target, optimize, options, objects.items);
+    cuda.addMutants(b, mutants.root_module, target);
+    const mutants_step = b.step("mutants", "Builds lib/libframepack_mutants.so");
+    mutants_step.dependOn(&b.addInstallArtifact(mutants, .{}).step);
+
+    // Kernel tests hold the cpu backend alone; the others are tested through the library.
+    const test_options = b.addOptions();
+    test_options.addOption(bool, "cuda", false);
+    addTests(b, test_options);
+    addSymbols(b);
+}
+
+fn library(
+    b: *std.Build,
+    name: []const u8,
+    target: std.Build.ResolvedTarget,
+    optimize: std.builtin.OptimizeMode,
+    options: *std.Build.Step.Options,
+    objects: []const *std.Build.Step.Compile,
+) *std.Build.Step.Compile {
+    const module = b.createModule(.{
         .root_source_file = b.path("kernels/lib.zig"),
         .target = target,
         .optimize = optimize,
@@ -33,27 +63,17 @@ pub fn build(b: *std.Build) void {
         .pic = true,
         .strip = optimize == .ReleaseFast,
     });
-    lib_module.addOptions("build_options", options);
-    for (kinds(b, target.result.cpu.arch)) |kind| {
-        lib_module.addObject(cpuObject(b, target, optimize, kind));
-    }
-    options.addOption(bool, "cuda", cuda.add(b, lib_module, target, optimize));
-
+    module.addOptions("build_options", options);
+    for (objects) |object| module.addObject(object);
     const lib = b.addLibrary(.{
-        .name = "framepack",
+        .name = name,
         .linkage = .dynamic,
-        .root_module = lib_module,
+        .root_module = module,
         .use_llvm = true,
         .use_lld = true,
     });
     lib.link_gc_sections = true;
-    b.installArtifact(lib);
-
-    // Kernel tests hold the cpu backend alone; the others are tested through the library.
-    const test_options = b.addOptions();
-    test_options.addOption(bool, "cuda", false);
-    addTests(b, test_options);
-    addSymbols(b);
+    return lib;
 }
 
 /// The instruction sets the cpu ops are compiled for, weakest first. Their names are known to

@@ -196,7 +196,7 @@ FP_FN void store_rows(const AttentionArgs& a, Running<S>& r, u32 row, u32 d0, u3
                                                 r.values[g][n][2 * h + 1] * share));
     }
   }
-  sync_warp();
+  if (!FP_MUTANT(attention_no_warp_barrier)) sync_warp();
   constexpr u32 chunks = S::slice / 8;
   for (u32 i = lane; i < S::groups * 16 * chunks; i += 32) {
     const u32 q = row + i / chunks, c = d0 + i % chunks * 8;

@@ -101,7 +101,7 @@ fn emptyFatbins(b: *std.Build) *std.Build.Module {
 
 /// One nvcc run for all architectures, two at a time inside; its dependency file makes headers part of the cache's key.
 fn compile(b: *std.Build, nvcc: []const u8, stem: []const u8) std.Build.LazyPath {
-    const run = b.addSystemCommand(&.{ nvcc, "-fatbin", "-std=c++17", "--threads", "2", "-Xfatbin", "-compress-all" });
+    const run = b.addSystemCommand(&.{ nvcc, "-Xptxas", "-v", "-fatbin", "-std=c++17", "--threads", "2", "-Xfatbin", "-compress-all" });
     run.setName(b.fmt("nvcc {s}.cu", .{stem}));
     for (targets) |t| run.addArgs(&.{ "-gencode", t });
     run.addArgs(&.{ "-MD", "-MF" });
@@ -109,5 +109,8 @@ fn compile(b: *std.Build, nvcc: []const u8, stem: []const u8) std.Build.LazyPath
     run.addArg("-o");
     const out = run.addOutputFileArg(b.fmt("{s}.fatbin", .{stem}));
     run.addFileArg(b.path(b.fmt("kernels/cuda/{s}.cu", .{stem})));
+    // The assembler's word on registers and spills, which tests/kernels holds against limits.
+    const report = b.addInstallFile(run.captureStdErr(.{}), b.fmt("ptxas/{s}.txt", .{stem}));
+    b.getInstallStep().dependOn(&report.step);
     return out;
 }

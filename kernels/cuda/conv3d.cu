@@ -172,6 +172,7 @@ FP_FN void conv3d_tile_body(const ConvArgs& a) {
     }
     copy_async_commit();
     tile_multiply<T>(sums, step % kTileStages * kTileStageBytes, warp_m, warp_n);
+    if (FP_MUTANT(conv_divergent) && lane_id() < 16) sync_warp();
     if (through_registers && next < steps) finish_input<T>(a, f, stage, k, raw);
   }
   const Epilogue e = {a.out,       a.dtype, a.residual, a.bias,   Param{0, 0, 0},

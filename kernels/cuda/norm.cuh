@@ -55,7 +55,9 @@ FP_FN void norm_vector(const NormArgs& a) {
     FP_UNROLL for (int e = 0; e < 8; e++)
       sum += kept[k].v[e];
   }
-  const float mean = Rule::kCentred ? block_sum(sum, 0) / static_cast<float>(a.cols) : 0.0f;
+  const u32 first = FP_MUTANT(norm_count) ? 1 : 0;
+  const float mean =
+      Rule::kCentred ? block_sum(sum, 0) / static_cast<float>(a.cols + first) : 0.0f;
   FP_UNROLL for (u32 k = 0; k < kNormKeep; k++) {
     if ((k * kNormThreads + thread_x()) * 8 >= a.cols) continue;
     FP_UNROLL for (int e = 0; e < 8; e++) {

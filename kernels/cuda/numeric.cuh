@@ -192,6 +192,6 @@ FP_FN V block_sum(V v, u32 at) {
   sync_threads();
   V total = 0;
   for (u32 i = 0; i < warps; i++) total += shared_load<V>(at + i * sizeof(V));
-  sync_threads();
+  if (!FP_MUTANT(sum_no_barrier)) sync_threads();
   return total;
 }

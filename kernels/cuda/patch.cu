@@ -28,7 +28,7 @@ FP_KERNEL(patch_gather_kernel, PatchArgs, kPatchThreads, 4) {
   const u64 from = static_cast<u64>(c) * args.strides[0] +
                    static_cast<u64>(smaller(pt * args.kt + t, args.dims[1] - 1)) * args.strides[1] +
                    static_cast<u64>(smaller(py * args.kh + y, args.dims[2] - 1)) * args.strides[2] +
-                   static_cast<u64>(smaller(px * args.kw + x, args.dims[3] - 1)) * args.strides[3];
+                   static_cast<u64>(smaller(px * args.kw + x, args.dims[3] - (FP_MUTANT(patch_edge) ? 0 : 1))) * args.strides[3];
   store_any(args.out.ptr, args.out.dtype, to, load_any(args.x.ptr, args.x.dtype, from));
 }
 

@@ -53,7 +53,8 @@ FP_FN void rope_body(const RopeArgs& a) {
     if (2 * p >= size) continue;
     float ya = va[k], yb = vb[k];
     if (turns) {
-      ya = va[k] * load<float>(cosines + ia) - vb[k] * load<float>(cosines + size + ia);
+      ya = va[k] * load<float>(cosines + ia) -
+           vb[k] * load<float>(cosines + size + (FP_MUTANT(rope_index) ? ib : ia));
       yb = vb[k] * load<float>(cosines + ib) + va[k] * load<float>(cosines + size + ib);
     }
     store(x + ia, rounded<T>(ya));
