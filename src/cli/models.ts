@@ -1,78 +1,86 @@
-// framepack models: which models are on this machine, and where their parts lie. Reads only.
+// framepack models: which models are on this machine and where, and getting, proving or removing them.
 
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { hubCache } from "../engine/config/cache.ts";
-import { knownModels, type PartName, partNames } from "../engine/config/known-models.ts";
-import { type ModelFolder, resolveModel } from "../engine/config/model-folder.ts";
-import { exitCodes, Failure, reportOf } from "../engine/failure.ts";
+import { type PartName, partNames } from "../engine/config/known-models.ts";
+import { resolveModel } from "../engine/config/model-folder.ts";
+import { exitCodes, Failure } from "../engine/failure.ts";
+import { listModels } from "../engine/hub/list.ts";
 import { didYouMean } from "../engine/nearest.ts";
 import { quoted } from "../engine/printable.ts";
+import { size } from "../engine/words.ts";
 import { parseFlags, text, toggle } from "./flags.ts";
+import { type ModelsOptions, pull, remove, verify } from "./models-actions.ts";
 
 const modelFlags = {
-  cache: text("FOLDER", "the Hugging Face cache to look into"),
-  json: toggle("one line of JSON a model or part"),
+  cache: text("FOLDER", "the Hugging Face cache to use"),
+  json: toggle("one line of JSON a model, part or event"),
+  yes: toggle("answer every question with yes"),
+  check: toggle("pull: prove what is there first, and fetch it again where it is damaged"),
+  latest: toggle("pull: what is newest instead of the pinned revisions"),
+  variant: text("NAME", "sparse: framepack or f1"),
 };
 
-const actions = ["list", "path"] as const;
-const usage = "list | path MODEL [PART]";
+const actions = ["list", "pull", "verify", "path", "remove", "sparse"] as const;
+type Action = (typeof actions)[number];
+const usage = "list | pull MODEL | verify MODEL | path MODEL [PART] | remove MODEL | sparse FOLDER";
 
 export const run = async (args: readonly string[]): Promise<number> => {
   const { flags, rest } = parseFlags("models", modelFlags, args, { usage, rest_max: 3 });
-  const [action, name, part] = rest;
-  const options = { cache: flags.cache ?? hubCache(), json: flags.json ?? false };
+  const [word, name, part] = rest;
+  const action = actions.find((each) => each === word);
+  const options: ModelsOptions = {
+    cache: flags.cache ?? hubCache(),
+    json: flags.json ?? false,
+    yes: flags.yes ?? false,
+    check: flags.check ?? false,
+    latest: flags.latest ?? false,
+  };
   if (action === "list" && name === undefined) return list(options);
   if (action === "path" && name !== undefined) return path(name, part, options);
-  const guess = action === undefined ? "" : didYouMean(action, actions);
+  if (action === "sparse" && name !== undefined && part === undefined) {
+    const { writeSparse } = await import("./models-sparse.ts");
+    return writeSparse(name, flags.variant, options);
+  }
+  if (action !== undefined && name !== undefined && part === undefined) {
+    return act(action, name, options);
+  }
+  const guess = word === undefined ? "" : didYouMean(word, actions);
   throw new Failure("usage.models", `framepack models takes: ${usage}.${guess}`, {
     hint: "framepack models --help lists its flags.",
   });
 };
 
-type Options = Readonly<{ cache: string; json: boolean }>;
+const act = (action: Action, name: string, options: ModelsOptions): Promise<number> => {
+  switch (action) {
+    case "pull":
+      return pull(name, options);
+    case "verify":
+      return verify(name, options);
+    case "remove":
+      return remove(name, options);
+    default:
+      throw new Failure("usage.models", `framepack models takes: ${usage}.`);
+  }
+};
 
-const list = ({ cache, json }: Options): number => {
-  const rows = [
-    { name: "demo", about: "the embedded model: one small world of moving shapes" },
-    ...knownModels,
-  ].map(({ name, about }) => ({ name, about, ...stateOf(name, cache) }));
-  for (const row of rows) {
-    if (json) console.log(JSON.stringify({ type: "model", ...row }));
-    else console.log(`${row.name.padEnd(14)} ${shown(row).padEnd(12)} ${row.about}`);
+const list = ({ cache, json }: ModelsOptions): number => {
+  for (const { status, problem } of listModels(cache)) {
+    const { name, title, state, bytesPresent, bytesTotal, missing } = status;
+    if (json) {
+      const isComplete = state === "complete";
+      const row = { type: "model", name, about: title, state, isComplete, bytes: bytesPresent };
+      console.log(JSON.stringify({ ...row, bytesTotal, missing, ...(problem && { problem }) }));
+      continue;
+    }
+    const bytes =
+      state === "partial" ? `${size(bytesPresent)} of ${size(bytesTotal)}` : size(bytesTotal);
+    console.log(`${name.padEnd(14)} ${state.padEnd(9)} ${bytes.padEnd(18)} ${title}`);
   }
   if (!json) console.error(`The cache is ${cache}.`);
   return exitCodes.ok;
 };
 
-type State = Readonly<{ isComplete: boolean; bytes: number; problem?: string }>;
-
-const stateOf = (name: string, cache: string): State => {
-  try {
-    const model = resolveModel(name, { cache });
-    return { isComplete: true, bytes: bytesOf(model) };
-  } catch (error) {
-    return { isComplete: false, bytes: 0, problem: reportOf(error).message };
-  }
-};
-
-const shown = ({ isComplete, bytes }: State): string => {
-  if (!isComplete) return "not here";
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
-};
-
-/** What the files of all parts take on disk; links into the cache are followed. */
-const bytesOf = (model: ModelFolder): number => {
-  const folders = [...new Set(Object.values(model.parts))];
-  return folders.flatMap(filesOf).reduce((sum, file) => sum + statSync(file).size, 0);
-};
-
-const filesOf = (folder: string): readonly string[] =>
-  readdirSync(folder)
-    .map((name) => join(folder, name))
-    .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
-
-const path = (name: string, part: string | undefined, { cache, json }: Options): number => {
+const path = (name: string, part: string | undefined, { cache, json }: ModelsOptions): number => {
   const { parts } = resolveModel(name, { cache });
   if (part !== undefined && !isPart(part)) {
     const message = `A model has no part ${quoted(part, 40)}.${didYouMean(part, partNames)}`;

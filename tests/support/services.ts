@@ -9,4 +9,5 @@ export const noServices: EngineServices = {
   pull: async () => undefined,
   verifyModel: async () => undefined,
   cancelPull: () => undefined,
+  isBusy: () => false,
 };

@@ -1,4 +1,7 @@
 // The published models by short name: which repositories, revisions and folders make one up.
+// Which files are in them, and under which licence, is in the manifest of the hub.
+
+import { listedBytes, type PublishedModel, publishedModels, repository } from "../hub/manifest.ts";
 
 /** The parts a run needs, by the folder names of a complete model. */
 export const partNames = [
@@ -15,7 +18,7 @@ export const partNames = [
 export type PartName = (typeof partNames)[number];
 
 /** How sections are made: from the end backwards, or forwards in time. */
-export type Variant = "inverted" | "f1";
+export type Variant = PublishedModel["variant"];
 
 export type PartPlace = Readonly<{ repo: string; revision: string; folder: string }>;
 
@@ -24,51 +27,30 @@ export type KnownModel = Readonly<{
   about: string;
   variant: Variant;
   transformer: PartPlace;
-  /** Bytes of everything that is fetched for it. */
+  /** About the bytes of everything that is fetched for it. */
   bytes: number;
 }>;
 
-export const knownModels: readonly KnownModel[] = [
-  {
-    name: "framepack",
-    about: "FramePack, image to video, 13B: the end of the motion is made first",
-    variant: "inverted",
-    transformer: {
-      repo: "lllyasviel/FramePackI2V_HY",
-      revision: "86cef4396041b6002c957852daac4c91aaa47c79",
-      folder: "",
-    },
-    bytes: 42_900_000_000,
-  },
-  {
-    name: "framepack-f1",
-    about: "FramePack F1, image to video, 13B: made forwards, livelier motion",
-    variant: "f1",
-    transformer: {
-      repo: "lllyasviel/FramePack_F1_I2V_HY_20250503",
-      revision: "ab239828e0b384fed75580f186f078717d4020f7",
-      folder: "",
-    },
-    bytes: 42_900_000_000,
-  },
-];
+const place = ({ repo, revision }: Readonly<{ repo: string; revision: string }>, folder: string) =>
+  ({ repo, revision, folder }) satisfies PartPlace;
 
-const hunyuan = {
-  repo: "hunyuanvideo-community/HunyuanVideo",
-  revision: "e8c2aaa66fe3742a32c11a6766aecbf07c56e773",
-} as const;
-const redux = {
-  repo: "lllyasviel/flux_redux_bfl",
-  revision: "45b801affc54ff2af4e5daf1b282e0921901db87",
-} as const;
+export const knownModels: readonly KnownModel[] = publishedModels.map((model) => {
+  const { name, about, variant, repositories } = model;
+  const [first] = repositories;
+  if (first === undefined) throw new Error(`${name} has no repository`);
+  return { name, about, variant, transformer: place(first, ""), bytes: listedBytes(model) };
+});
+
+const hunyuan = repository("hunyuan");
+const redux = repository("redux");
 
 /** Where the parts besides the transformer are published; both models share them. */
 export const sharedParts: Readonly<Record<Exclude<PartName, "transformer">, PartPlace>> = {
-  vae: { ...hunyuan, folder: "vae" },
-  text_encoder: { ...hunyuan, folder: "text_encoder" },
-  tokenizer: { ...hunyuan, folder: "tokenizer" },
-  text_encoder_2: { ...hunyuan, folder: "text_encoder_2" },
-  tokenizer_2: { ...hunyuan, folder: "tokenizer_2" },
-  image_encoder: { ...redux, folder: "image_encoder" },
-  feature_extractor: { ...redux, folder: "feature_extractor" },
+  vae: place(hunyuan, "vae"),
+  text_encoder: place(hunyuan, "text_encoder"),
+  tokenizer: place(hunyuan, "tokenizer"),
+  text_encoder_2: place(hunyuan, "text_encoder_2"),
+  tokenizer_2: place(hunyuan, "tokenizer_2"),
+  image_encoder: place(redux, "image_encoder"),
+  feature_extractor: place(redux, "feature_extractor"),
 };

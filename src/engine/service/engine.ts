@@ -39,6 +39,8 @@ export type EngineServices = Readonly<{
   verifyModel: (model: string, progress: (download: Download) => void) => Promise<void>;
   /** Stops a download or a check. */
   cancelPull: (model: string) => void;
+  /** Whether a download or a check goes on, which keeps the engine. */
+  isBusy: () => boolean;
 }>;
 
 /** The part of a reply that answers the command. */
@@ -304,6 +306,8 @@ export class Engine {
       return;
     }
     this.#idleTimer ??= setTimeout(() => {
+      this.#idleTimer = null;
+      if (this.#o.services.isBusy()) return this.#waitIdle();
       this.#o.log.write("info", "idle and nothing queued: ending", {});
       void this.close();
     }, this.#o.keepAliveMs);

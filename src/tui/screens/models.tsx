@@ -80,7 +80,7 @@ const Progress = ({
   }
   const words =
     state === "finished"
-      ? "complete"
+      ? printable(message ?? "complete")
       : `${bytes(bytesDone)} of ${bytes(bytesTotal)} · ${bytes(bytesPerSecond)}/s${
           leftMs === null ? "" : ` · ${duration(leftMs)} left`
         }${file === null ? "" : ` · ${printable(file)}`}`;
