@@ -30,7 +30,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
   const { flags, rest } = parseFlags("verify", spec, args, { usage: "CASE…", rest_max: cases_max });
   if (rest.length === 0) {
     throw new Failure("usage.case-missing", "framepack verify needs at least one folder.", {
-      hint: "Give folders that hold case.json, or `demo` for the model that comes with the program.",
+      hint: "Give folders that hold case.json, or `demo` for the embedded model.",
     });
   }
   const cases = rest.map(openCase); // a word that is no case fails before anything runs
@@ -70,9 +70,11 @@ const report = (
 
 const lineOf = (check: Check): string => {
   const where = `${check.case}${check.variant === "main" ? "" : ` ${check.variant}`}`;
-  const error = `${check.metric} ${short(check.error)} ${check.pass ? "≤" : ">"} ${short(check.limit)}`;
+  const sign = check.pass ? "≤" : ">";
+  const error = `${check.metric} ${short(check.error)} ${sign} ${short(check.limit)}`;
   const mark = check.pass ? "ok  " : "MISS";
-  return `${mark} ${check.dtype.padEnd(4)} ${where}: ${check.tensor}${check.final ? " *" : ""}  ${error}`;
+  const tensor = check.final ? `${check.tensor} *` : check.tensor;
+  return `${mark} ${check.dtype.padEnd(4)} ${where}: ${tensor}  ${error}`;
 };
 
 const noteUnseen = (name: string, { unseen }: Verdict): void => {

@@ -1,10 +1,12 @@
 // The verb as a process: what it prints and how it leaves.
 
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { goldenFolder } from "../support/golden.ts";
 import { ScratchFolder } from "../support/scratch-folder.ts";
+
+setDefaultTimeout(60_000); // a busy machine takes its time
 
 const main = new URL("../../src/main.ts", import.meta.url).pathname;
 

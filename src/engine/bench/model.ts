@@ -115,7 +115,7 @@ const decoded = async (vae: Vae, latents: Tensor): Promise<Tensor> => {
   return joinFrames(parts.all);
 };
 
-/** The other program decodes what it is given; a decode here divides by the scaling factor first. */
+/** The other program decodes what it is given; a decode here first divides by the scale. */
 const scaled = (inputs: ReferenceFile, factor: number): Tensor => {
   const { dims, data } = inputs.get("vae_latents");
   return Tensor.from(

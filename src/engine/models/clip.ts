@@ -44,7 +44,8 @@ export class Clip {
   async pooled(ids: readonly number[], options: ClipOptions = {}): Promise<Tensor> {
     const { breathe = holdBreath, tap } = options;
     const row = pooledRow(ids, this.config.eosId);
-    const used = tap === undefined ? ids.slice(0, row + 1) : ids; // causal: later rows change nothing
+    // Attention is causal: rows after the pooled one change nothing.
+    const used = tap === undefined ? ids.slice(0, row + 1) : ids;
     using h = await this.#embed(used);
     tap?.("embeddings", h);
     for (const [i, group] of layers(this.config).entries()) {

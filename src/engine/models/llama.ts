@@ -1,5 +1,5 @@
-// The Llama text encoder, up to the hidden state that the transformer was trained on: the one before
-// the last two layers, without the final norm. Those two layers are never loaded.
+// The Llama text encoder, up to the hidden state that the transformer was trained on: the one
+// before the last two layers, without the final norm. Those two layers are never loaded.
 
 import * as ops from "../../ffi/ops.ts";
 import { Tensor } from "../../ffi/tensor.ts";

@@ -1,4 +1,4 @@
-// The image encoder's input: the picture squeezed to its square and brought to the range it expects.
+// The image encoder's input: the picture squeezed to its square, in the range it expects.
 
 import type { PreprocessorConfig } from "../config/encoders.ts";
 import type { Picture } from "../picture.ts";

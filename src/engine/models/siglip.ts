@@ -1,4 +1,4 @@
-// The SigLIP vision encoder: one token a patch, after the last LayerNorm. Its pooling head is unused.
+// The SigLIP vision encoder: one token a patch, after the last norm. Its pooling head is unused.
 
 import * as ops from "../../ffi/ops.ts";
 import type { Tensor } from "../../ffi/tensor.ts";

@@ -25,8 +25,8 @@ export class TeaCacheClock {
   }
 
   /**
-   * Takes the next step's relative change; `accumulated` is the sum that met the threshold. The first
-   * and the last step compute whatever changed.
+   * Takes the next step's relative change; `accumulated` is the sum that met the threshold.
+   * The first and the last step compute whatever changed.
    */
   advance(delta: number): { compute: boolean; accumulated: number } {
     const forced = this.#step === 0 || this.#step === this.steps - 1;
@@ -45,7 +45,7 @@ export class TeaCacheClock {
 export interface TeaCacheDecision {
   readonly compute: boolean;
   readonly accumulated: number;
-  /** Relative change of the modulated input; 0 on the first step, and without effect on the last. */
+  /** Relative change of the modulated input; 0 on the first step, without effect on the last. */
   readonly delta: number;
 }
 

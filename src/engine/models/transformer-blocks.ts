@@ -74,8 +74,8 @@ export const doubleBlock = (
 };
 
 /**
- * One single-stream block. With `noiseOnly` (the last block) only the noise rows of Z are brought up
- * to date: nothing reads the others afterwards, while keys and values still need every row.
+ * One single-stream block. With `noiseOnly` (the last block) only the noise rows of Z are brought
+ * up to date: nothing reads the others afterwards, while keys and values still need every row.
  */
 export const singleBlock = (
   w: LentWeights,

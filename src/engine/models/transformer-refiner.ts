@@ -1,5 +1,5 @@
-// The token refiner: the prompt's rows, refined for each timestep. It sees the real rows only, which
-// equals the masked form, and has gates but no shift or scale.
+// The token refiner: the prompt's rows, refined for each timestep. It sees the real rows only,
+// which equals the masked form, and has gates but no shift or scale.
 
 import * as ops from "../../ffi/ops.ts";
 import type { Tensor } from "../../ffi/tensor.ts";

@@ -1,4 +1,4 @@
-// One section of a job: the history's tokens and rotary rows, and the steps that denoise its window.
+// One section of a job: its history's tokens and rotary rows, and the steps that denoise it.
 // Row order is fixed: [4x | 2x | 1x | noise] image rows, then [image tokens | prompt] text rows.
 
 import * as ops from "../../ffi/ops.ts";

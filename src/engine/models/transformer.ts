@@ -75,7 +75,7 @@ interface DoubleMatrices {
 export class TransformerJob implements Disposable {
   readonly model: Transformer;
   readonly timesteps: readonly number[];
-  /** Modulation: [steps, 6D] twice a double block, [steps, 3D] a single one, [steps, 2D] the head. */
+  /** [steps, 6D] twice a double block, [steps, 3D] a single one, [steps, 2D] the head. */
   readonly double: DoubleMatrices[] = [];
   readonly single: Tensor[] = [];
   readonly #heads: Tensor[] = [];

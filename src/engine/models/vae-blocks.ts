@@ -1,5 +1,5 @@
-// The autoencoder's parts on channels-last activations [T, H, W, C]. Normalisation and silu are read
-// through the convolutions' coefficients; padding, upsampling and residuals are part of them too.
+// The autoencoder's parts on channels-last activations [T, H, W, C]. Normalisation and silu are
+// read through the convolutions' coefficients; padding, upsampling, residuals are part of them too.
 
 import * as ops from "../../ffi/ops.ts";
 import type { Tensor } from "../../ffi/tensor.ts";
@@ -17,7 +17,18 @@ export interface CoderContext {
   readonly groups: number;
   readonly breathe: Breathe;
   readonly tap?: Tap | undefined;
+  /** Counts residual blocks over all tiles of a call. */
+  readonly meter: Meter;
 }
+
+export interface Meter {
+  done: number;
+  readonly total: number;
+}
+
+/** Residual blocks of one tile: those of the stages and the two in the middle. */
+export const resnetCount = ({ stages }: CoderPlan): number =>
+  stages.reduce((sum, { resnets }) => sum + resnets.length, 2);
 
 /** Convolutions are re-laid once; those of size 1 are matrices. Used as the lender's `prepare`. */
 export const packConv = (_name: string, stored: Tensor, dtype: FloatDtype): Tensor | undefined =>
@@ -75,8 +86,10 @@ const runMid = async (ctx: CoderContext, x: Slot): Promise<void> => {
 
 const runResnet = async (ctx: CoderContext, plan: ResnetPlan, x: Slot): Promise<void> => {
   resnet(ctx.w, plan, x, ctx.groups);
-  const state = x.value;
-  await ctx.breathe({ network: "vae", part: plan.name, done: 0, total: 1, state });
+  const { meter } = ctx;
+  meter.done++;
+  const { done, total } = meter;
+  await ctx.breathe({ network: "vae", part: plan.name, done, total, state: x.value });
 };
 
 /** x ← conv2(silu(norm2(conv1(silu(norm1(x)))))) + shortcut(x); in place where sizes allow. */

@@ -1,5 +1,5 @@
-// How clips are cut into tiles in time and in space, and how neighbours are blended. Cutting in time
-// is part of the model's output; cutting in space is a way to need less memory.
+// How clips are cut into tiles in time and in space, and how neighbours are blended. Cutting in
+// time is part of the model's output; cutting in space is a way to need less memory.
 
 import * as ops from "../../ffi/ops.ts";
 import { Tensor } from "../../ffi/tensor.ts";
@@ -28,7 +28,7 @@ export interface Span {
   readonly to: number;
 }
 
-/** A plan in time: input tiles, and what is kept of each output after its neighbour is blended in. */
+/** A plan in time: input tiles, and what is kept of each output once it is blended. */
 export interface TimePlan {
   readonly tiles: readonly Span[];
   /** Output frames blended with the tile before. */

@@ -9,7 +9,7 @@ import { type Breathe, holdBreath, type Tap } from "./breathe.ts";
 import { checkGroups, type Lender, type Weights } from "./lender.ts";
 import { Bag, Slot } from "./ownership.ts";
 import type { TileMemo } from "./tile-memo.ts";
-import { type CoderContext, decodeTile, encodeTile } from "./vae-blocks.ts";
+import { type CoderContext, decodeTile, encodeTile, resnetCount } from "./vae-blocks.ts";
 import {
   type CoderPlan,
   checkVaeConfig,
@@ -86,7 +86,8 @@ export class Vae {
       ? spacePlan(rows, columns, tiling, { into: 1, out: ratio })
       : undefined;
     using w = await this.#lender.lend(coderGroup(this.#encoder, channels));
-    const ctx = this.#context(w, this.#encoder, options);
+    const cells = plan.tiles.length * cellsOf(space);
+    const ctx = this.#context(w, this.#encoder, options, cells);
     using input = pixels.to(this.dtype);
     const one = (tile: Tensor): Promise<Tensor> => encodeTile(ctx, tile);
     const run: RunTile = (tile) => inSpace(tile, space, one, 1 / ratio);
@@ -108,17 +109,30 @@ export class Vae {
       ? spacePlan(rows, columns, tiling, { into: ratio, out: 1 })
       : undefined;
     using w = await this.#lender.lend(coderGroup(this.#decoder, channels));
-    const ctx = this.#context(w, this.#decoder, options);
+    const cells = cellsOf(space);
+    const ctx = this.#context(w, this.#decoder, options, plan.tiles.length * cells);
+    const onHit = (): void => {
+      ctx.meter.done += cells * resnetCount(this.#decoder);
+    };
     using input = this.#unscaled(latents);
     const one = (tile: Tensor): Promise<Tensor> => decodeTile(ctx, tile);
     const run: RunTile = (tile, span) =>
-      remembered(options, span, space !== undefined, () => inSpace(tile, space, one, ratio));
+      remembered({ ...options, onHit }, span, space !== undefined, () =>
+        inSpace(tile, space, one, ratio),
+      );
     yield* inTimeTiles(input, plan, run);
   }
 
-  #context(w: CoderContext["w"], plan: CoderPlan, options: VaeOptions): CoderContext {
+  /** `cells`: tiles in time and space that will be run. */
+  #context(
+    w: CoderContext["w"],
+    plan: CoderPlan,
+    options: VaeOptions,
+    cells: number,
+  ): CoderContext {
     const { breathe = holdBreath, tap } = options;
-    return { w, plan, groups: this.config.groups, breathe, tap };
+    const meter = { done: 0, total: cells * resnetCount(plan) };
+    return { w, plan, groups: this.config.groups, breathe, tap, meter };
   }
 
   /** Latents as the decoder takes them: divided by the scaling factor, [T, h, w, C], run dtype. */
@@ -131,6 +145,9 @@ export class Vae {
     return out.keep();
   }
 }
+
+const cellsOf = (plan: ReturnType<typeof spacePlan>): number =>
+  plan === undefined ? 1 : plan.rows.length * plan.columns.length;
 
 /** Runs tiles one after the other and yields what is final of each. */
 async function* inTimeTiles(
@@ -157,7 +174,7 @@ async function* inTimeTiles(
   }
 }
 
-/** One tile through the coder, cut in space if a plan says so. `ratio` is output over input size. */
+/** One tile through the coder, cut in space if a plan says so; `ratio`: output over input size. */
 const inSpace = async (
   input: Tensor,
   plan: ReturnType<typeof spacePlan>,
@@ -213,7 +230,7 @@ const place = (
 
 /** The tile from the memo, or made and remembered. */
 const remembered = async (
-  { memo, frameIds }: DecodeOptions,
+  { memo, frameIds, onHit }: DecodeOptions & { readonly onHit: () => void },
   { from, to }: Span,
   isCut: boolean,
   make: () => Promise<Tensor>,
@@ -221,7 +238,10 @@ const remembered = async (
   if (memo === undefined || frameIds === undefined) return make();
   const key = `${isCut ? "cut" : "whole"} ${frameIds.slice(from, to).join(" ")}`;
   const known = memo.find(key);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    onHit();
+    return known;
+  }
   const tile = await make();
   memo.remember(key, tile);
   return tile;

@@ -102,7 +102,7 @@ export class Case {
     return readCaseJson(this.path(name));
   }
 
-  /** What a tensor's error is held against, or undefined where the case has no limit for a dtype. */
+  /** What an error is held against, or undefined where the case has no limit for a dtype. */
   limit(dtype: FloatDtype, variant = mainVariant): Limit | undefined {
     const tolerance: Raw = { ...this.file.tolerance, ...this.file.variants?.[variant]?.tolerance };
     for (const metric of ["rel_l2", "max_abs"] as const) {

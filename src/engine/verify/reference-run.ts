@@ -1,5 +1,5 @@
-// The reference run that a model folder may bring (examples/reference.safetensors): one complete job
-// from picture and prompt, in both orders, run by the same code as any job.
+// The reference run that a model folder may bring (examples/reference.safetensors): one complete
+// job from picture and prompt, in both orders, run by the same code as any job.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -40,9 +40,9 @@ import { ReferenceFile } from "./tensors.ts";
 const referencePath = ["examples", "reference.safetensors"] as const;
 
 /**
- * What errors are held against. In float32 the bounds of the published cases of the same networks and
- * of whole section loops. In bf16 about 2.5 times what rounding to bf16 was
- * measured to change here: 0.5 % of an embedding, 0.8 % of a velocity, 0.7 % of latents, 3 in a byte.
+ * What errors are held against. In float32 the bounds of the published cases of the same networks
+ * and of whole section loops. In bf16 about 2.5 times what rounding to bf16 was measured to change
+ * here: 0.5 % of an embedding, 0.8 % of a velocity, 0.7 % of latents, 3 in a byte.
  */
 const limits: Readonly<Record<FloatDtype, Readonly<Record<Stage, number>>>> = {
   f32: { embedding: 1.2e-5, start: 3.2e-5, velocity: 3e-5, latents: 3e-5, bytes: 1 },

@@ -1,4 +1,4 @@
-// Cases of TeaCache: one sampling run with every decision, the numbers behind it, and what came out.
+// Cases of TeaCache: one sampling run with every decision, the numbers behind it, its result.
 
 import { z } from "zod";
 import { loadTransformer } from "../models/load.ts";

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { loadVae } from "../../../src/engine/models/load.ts";
 import { TileMemo } from "../../../src/engine/models/tile-memo.ts";
 import { joinFrames, type Vae } from "../../../src/engine/models/vae.ts";
@@ -8,6 +8,8 @@ import { tensorMapper } from "../../../src/ffi/mapped-file.ts";
 import { Tensor } from "../../../src/ffi/tensor.ts";
 import type { FloatDtype } from "../../../src/ffi/types.ts";
 import { goldenFolder } from "../../support/golden.ts";
+
+setDefaultTimeout(60_000); // a busy machine takes its time
 
 openLibrary({ backend: "cpu", threads: 2 });
 
@@ -55,6 +57,26 @@ test("a memo without room forgets the oldest tiles and still gives the same bits
 
   expect(memo.bytes).toBeLessThanOrEqual(17 * 24 * 16 * 3 * 4);
   expect(again).toEqual(plain);
+});
+
+test("progress counts every block of every tile, remembered ones at once", async () => {
+  using loaded = open("f32");
+  using memo = new TileMemo(1e9);
+  using all = video();
+  const frameIds = Array.from({ length: 18 }, (_, i) => String(i));
+  const seen: number[] = [];
+  const breathe = ({ done, total }: Readonly<{ done: number; total: number }>): void => {
+    seen.push(done / total);
+  };
+
+  await decode(loaded.network, 0, 9, memo);
+  for await (const chunk of loaded.network.decode(all, { breathe, memo, frameIds })) {
+    chunk[Symbol.dispose]();
+  }
+
+  expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+  expect(seen[0]).toBeGreaterThan(2 / 6); // two of six tiles were remembered
+  expect(seen.at(-1)).toBe(1);
 });
 
 test("blending does not reach what is remembered", async () => {

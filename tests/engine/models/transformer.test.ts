@@ -65,7 +65,7 @@ test.each(["f32", "bf16"] as const)(
   },
 );
 
-test("a forward stops between blocks when its caller throws, and leaves nothing behind", async () => {
+test("a forward stops between blocks when its caller throws and leaves nothing", async () => {
   using loaded = open("f32");
   using held = new Bag();
   const { input, latents } = setUp(held, [700]);
