@@ -17,8 +17,8 @@ pub const State = struct {
 
 const log2e: f32 = 1.44269504088896341;
 
-/// Replaces row[0..n] by weights of the kind's type, dense from the start of the row, and zeros from
-/// there up to `end`. Returns the factor for what was summed before.
+/// Replaces row[0..n] by weights of the kind's type, dense from the start of the row, then zeros up
+/// to `end`. Returns the factor for what was summed before.
 pub fn step(
     comptime kind: Kind,
     state: *State,

@@ -121,8 +121,11 @@ pub fn packPanel(
         while (at + wide <= k) : (at += wide) {
             var block: [lanes]U = undefined;
             if (have == lanes) {
-                inline for (0..lanes) |i| block[i] = words(kind, T, from + i * stride + at);
-                inline for (0..lanes) |i| @prefetch(from + i * stride + at + ahead / @sizeOf(T), .{});
+                inline for (0..lanes) |i| {
+                    const p = from + i * stride + at;
+                    block[i] = words(kind, T, p);
+                    @prefetch(p + ahead / @sizeOf(T), .{});
+                }
             } else for (&block, 0..) |*x, i| {
                 x.* = if (i < have) words(kind, T, from + i * stride + at) else @splat(0);
             }
