@@ -49,7 +49,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
     silenceMs: (given.silence ?? 120) * 1000,
     onIdle: over.resolve,
   });
-  using _server = serve({ engine, log, socketPath: socketPath() });
+  await using _server = serve({ engine, log, socketPath: socketPath() });
   log.write("info", "engine started", { pid: process.pid, version });
   const stop = (): void => {
     terminated = true;

@@ -65,7 +65,7 @@ const withFollower = async (
   const take = (message: Exclude<Message, { type: "reply" }>): void => {
     if (id === null) early.push(message);
     else if (message.type === "event" && message.job === id) run.emit(message.event as JobEvent);
-    else if (message.type === "job" && message.job.id === id && ended.has(message.job.state)) {
+    else if (message.type === "state" && message.job.id === id && ended.has(message.job.state)) {
       over.resolve();
     }
   };

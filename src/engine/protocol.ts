@@ -33,6 +33,8 @@ export const jobSummarySchema = z.object({
   endedAt: z.number().nullable(),
   view: jobViewSchema,
 });
+/** A job without its view: what changes when it moves in the queue, starts or ends. */
+export const jobStateSchema = jobSummarySchema.omit({ view: true });
 export type JobSummary = Readonly<z.infer<typeof jobSummarySchema>>;
 
 const command = <T extends string, S extends z.ZodRawShape>(type: T, shape: S) =>
@@ -173,7 +175,9 @@ export const messageSchema = z.discriminatedUnion("type", [
     models: z.array(modelStatusSchema).optional(),
   }),
   z.object({ type: z.literal("event"), job: z.string(), event: jobEventSchema }),
-  /** The whole state of one job: at subscription, when a job changes state, or after events were dropped. */
+  /** A job moved: queued, started, ended. What it looks like is told by its events. */
+  z.object({ type: z.literal("state"), job: jobStateSchema }),
+  /** The whole of one job, where somebody cannot know it from events: after events were dropped. */
   z.object({ type: z.literal("job"), job: jobSummarySchema, dropped: z.boolean() }),
   z.object({ type: z.literal("download"), download: downloadSchema }),
   z.object({ type: z.literal("forgotten"), job: z.string() }),

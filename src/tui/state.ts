@@ -2,7 +2,7 @@
 // (the engine, keys, timers) becomes an action. Nothing here reads a clock, a file or a socket.
 
 import type { Recipe } from "../engine/job.ts";
-import { reduceView } from "../engine/job-view.ts";
+import { emptyView, reduceView } from "../engine/job-view.ts";
 import type {
   Check,
   Download,
@@ -250,6 +250,14 @@ const reduceMessage = (state: State, message: Exclude<Message, { type: "reply" }
       };
     case "job":
       return { ...state, jobs: placeJob(state.jobs, message.job) };
+    case "state": {
+      const known = state.jobs.find((job) => job.id === message.job.id);
+      const before = known?.view ?? emptyView;
+      // Going on with a stopped job: how it stopped is past, what it made is not.
+      const isEnded = message.job.endedAt !== null;
+      const view = isEnded ? before : { ...before, finished: null, failed: null, cancelled: null };
+      return { ...state, jobs: placeJob(state.jobs, { ...message.job, view }) };
+    }
     case "forgotten":
       return { ...state, jobs: state.jobs.filter((job) => job.id !== message.job) };
     case "download": {

@@ -9,7 +9,7 @@ import type { MadeSection } from "../sections/make-sections.ts";
 import { framesOf, type SectionSpan } from "../sections/order.ts";
 import type { Pace } from "./pace.ts";
 import type { Reporter } from "./reporter.ts";
-import { pictures, thumbnails } from "./thumbnails.ts";
+import { pictures, thumbnails, thumbnailsPerSection } from "./thumbnails.ts";
 
 export type ProgressOptions = Readonly<{
   reporter: Reporter;
@@ -105,7 +105,7 @@ export class Progress implements Disposable {
       to: span.final.to,
       latencyMs: now() - this.sectionAt,
       stepsSkipped: this.skippedHere,
-      thumbnails: thumbnails(inOrder, { height, width }),
+      thumbnails: thumbnails(inOrder, { height, width }, thumbnailsPerSection(sections)),
     });
     reporter.memory(true);
   }

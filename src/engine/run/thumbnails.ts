@@ -6,7 +6,13 @@ import type { Frames } from "../sections/film.ts";
 
 export type Pictures = Readonly<{ frames: number; height: number; width: number; rgb: string }>;
 
-const thumbnailsMax = 6;
+/** Small frames of a whole video: what a film strip and a loop can use. */
+const filmThumbnails = 60;
+
+/** How many a section gives, so that a long video's view stays as small as a short one's. */
+export const thumbnailsPerSection = (sections: number): number =>
+  Math.max(1, Math.min(6, Math.floor(filmThumbnails / sections)));
+
 const sideMax = 96;
 
 /** RGB bytes of n pictures of one size as an event carries them. */
@@ -22,11 +28,12 @@ export const pictures = (
 export const thumbnails = (
   runs: readonly Frames[],
   size: Readonly<{ height: number; width: number }>,
+  count_max: number,
 ): Pictures | null => {
   const frames = runs.reduce((sum, run) => sum + run.count, 0);
   if (frames === 0) return null;
   const { height, width } = size;
-  const count = Math.min(thumbnailsMax, frames);
+  const count = Math.min(count_max, frames);
   const scale = Math.min(1, sideMax / Math.max(height, width));
   const small = {
     height: Math.max(1, Math.round(height * scale)),

@@ -18,6 +18,9 @@ export const defaultLimits: ConnectionLimits = {
   stuckMs: 60_000,
 };
 
+/** How long an ending engine waits for a client to take what it still has to say. */
+const lastWordsMs = 1000;
+
 type Waiting = Readonly<{ bytes: Uint8Array; message: Message }>;
 
 const encoder = new TextEncoder();
@@ -65,7 +68,7 @@ export class Connection {
     if (message.type !== "reply" && this.#behind(bytes.length)) {
       this.#dropEvents();
       if (message.type === "event") this.#lost.add(message.job);
-      if (message.type === "job") this.#lost.add(message.job.id);
+      if (message.type === "job" || message.type === "state") this.#lost.add(message.job.id);
       return;
     }
     this.#queue.push({ bytes, message });
@@ -103,6 +106,18 @@ export class Connection {
     if (this.#stuckSince === null || now - this.#stuckSince < this.#limits.stuckMs) return false;
     this.close();
     return true;
+  }
+
+  /** Says a last thing and closes once the client has taken it, or after a second. */
+  async sayAndClose(message: Message): Promise<void> {
+    const deadline = Date.now() + lastWordsMs;
+    this.deliver(message);
+    while (this.#open && !this.#isIdle && Date.now() < deadline) await Bun.sleep(5);
+    this.close();
+  }
+
+  get #isIdle(): boolean {
+    return this.#rest === null && this.#queue.length === 0;
   }
 
   close(): void {
@@ -147,8 +162,9 @@ export class Connection {
     const kept: Waiting[] = [];
     for (const item of this.#queue) {
       if (item.message.type === "event") this.#lost.add(item.message.job);
-      else if (item.message.type === "job") this.#lost.add(item.message.job.id);
-      else kept.push(item);
+      else if (item.message.type === "job" || item.message.type === "state") {
+        this.#lost.add(item.message.job.id);
+      } else kept.push(item);
     }
     this.#queue = kept;
     this.#queuedBytes = kept.reduce((sum, item) => sum + item.bytes.length, 0);

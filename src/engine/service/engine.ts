@@ -179,7 +179,8 @@ export class Engine {
         this.#o.services.cancelPull(command.model);
         return {};
       case "shutdown":
-        void this.close();
+        // After the reply: closing ends the connections.
+        setTimeout(() => void this.close(), 0);
         return {};
       default:
         return unreachable(command);
@@ -376,8 +377,8 @@ export class Engine {
   }
 
   #announce(id: string): void {
-    const job = this.summary(id);
-    this.#broadcast({ type: "job", job, dropped: false }, (s) => s.job === null || s.job === id);
+    const { view: _view, ...job } = this.summary(id);
+    this.#broadcast({ type: "state", job }, (s) => s.job === null || s.job === id);
   }
 
   #broadcast(message: Message, wanted: (subscription: Subscription) => boolean): void {

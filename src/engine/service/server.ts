@@ -39,7 +39,7 @@ export const takeEngineLock = (path: string): Disposable | null => {
 
 type Client = { connection: Connection; garbage: number; greeted: boolean };
 
-export const serve = (options: ServerOptions): Disposable => {
+export const serve = (options: ServerOptions): AsyncDisposable => {
   const { engine, log, socketPath } = options;
   if (Buffer.byteLength(socketPath) > pathBytesMax) {
     throw new Failure("output.socket-path", `The socket's path ${socketPath} is too long.`, {
@@ -88,12 +88,10 @@ export const serve = (options: ServerOptions): Disposable => {
     }
   }, 1000);
   return {
-    [Symbol.dispose]: () => {
+    [Symbol.asyncDispose]: async () => {
       clearInterval(sweep);
-      for (const { connection } of clients) {
-        connection.deliver({ type: "bye", reason: "the engine is ending" });
-        connection.close();
-      }
+      const bye = { type: "bye", reason: "it was asked to end" } as const;
+      await Promise.all([...clients].map(({ connection }) => connection.sayAndClose(bye)));
       server.stop(true);
       rmSync(socketPath, { force: true });
     },

@@ -124,3 +124,18 @@ test("a client that takes nothing for too long is cut off", () => {
 
   expect(wire.state.closed).toBe(true);
 });
+
+test("last words wait until a slow client has taken what came before", async () => {
+  const wire = wireWith(10);
+  const connection = new Connection(wire, () => undefined);
+  connection.deliver(step(0));
+
+  const over = connection.sayAndClose({ type: "bye", reason: "the end" });
+  expect(wire.state.closed).toBe(false);
+  wire.state.room = 1 << 20;
+  connection.drain();
+  await over;
+
+  expect(lines(wire.state.text)).toEqual([step(0), { type: "bye", reason: "the end" }]);
+  expect(wire.state.closed).toBe(true);
+});

@@ -47,7 +47,7 @@ const start = () => {
     },
   });
   const server = serve({ engine, log: silentLog, socketPath: socketPath() });
-  return { engine, runners, [Symbol.dispose]: () => server[Symbol.dispose]() };
+  return { engine, runners, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 };
 
 const options = { start: false, version: "test", name: "test" };
@@ -92,15 +92,15 @@ const rawClient = async (): Promise<{
   };
 };
 
-test("socket and folder are the user's alone", () => {
-  using _running = start();
+test("socket and folder are the user's alone", async () => {
+  await using _running = start();
 
   expect(statSync(socketPath()).mode & 0o777).toBe(0o600);
   expect(statSync(join(dir, "framepack")).mode & 0o777).toBe(0o700);
 });
 
 test("a submitted job is announced to who watches, with its events", async () => {
-  using running = start();
+  await using running = start();
   const got: Message[] = [];
   const seen = Promise.withResolvers<void>();
   using client = await EngineClient.connect(
@@ -118,10 +118,9 @@ test("a submitted job is announced to who watches, with its events", async () =>
   running.runners[0]?.event(job?.id ?? "", { type: "phase", name: "text", section: null });
   await seen.promise;
 
-  expect(got.filter((m) => m.type === "job").map((m) => m.type === "job" && m.job.state)).toEqual([
-    "queued",
-    "running",
-  ]);
+  expect(
+    got.filter((m) => m.type === "state").map((m) => m.type === "state" && m.job.state),
+  ).toEqual(["queued", "running"]);
   expect(got.at(-1)).toEqual({
     type: "event",
     job: job?.id ?? "",
@@ -130,7 +129,7 @@ test("a submitted job is announced to who watches, with its events", async () =>
 });
 
 test("a refused command comes back as the failure it is", async () => {
-  using _running = start();
+  await using _running = start();
   using client = await EngineClient.connect({}, options);
 
   const refused = client.request({ type: "cancel", job: "nope" });
@@ -140,7 +139,7 @@ test("a refused command comes back as the failure it is", async () => {
 });
 
 test("a client of another protocol version is told so", async () => {
-  using _running = start();
+  await using _running = start();
   const client = await rawClient();
 
   for (let i = 0; i < 3; i++) client.write('{"v":99,"id":1,"type":"hello"}\n');
@@ -149,7 +148,7 @@ test("a client of another protocol version is told so", async () => {
 });
 
 test("garbage is answered, and after three lines of it the client is cut off", async () => {
-  using _running = start();
+  await using _running = start();
   const client = await rawClient();
 
   client.write("\u001b]0;evil\u0007\n{{{{\n[1,2,3]\n");
@@ -160,7 +159,7 @@ test("garbage is answered, and after three lines of it the client is cut off", a
 });
 
 test("a line of a gigabyte ends its sender, not the engine", async () => {
-  using _running = start();
+  await using _running = start();
   const client = await rawClient();
   const rssBefore = process.memoryUsage.rss();
 
@@ -181,7 +180,7 @@ test("a line of a gigabyte ends its sender, not the engine", async () => {
 });
 
 test("a client that never reads costs the engine a bounded amount", async () => {
-  using running = start();
+  await using running = start();
   using watcher = await EngineClient.connect({}, options);
   const { job } = await watcher.request({ type: "submit", recipe, front: false, environment: {} });
   const silent = await Bun.connect({
@@ -210,7 +209,7 @@ test("a client that never reads costs the engine a bounded amount", async () => 
   silent.terminate();
 });
 
-test("the lock admits one engine, and a stale socket does not stop the next", () => {
+test("the lock admits one engine, and a stale socket does not stop the next", async () => {
   const first = takeEngineLock(lockPath());
   expect(first).not.toBeNull();
   expect(takeEngineLock(lockPath())).toBeNull();
@@ -218,7 +217,7 @@ test("the lock admits one engine, and a stale socket does not stop the next", ()
 
   using second = takeEngineLock(lockPath());
   writeFileSync(socketPath(), "left over");
-  using _running = start();
+  await using _running = start();
 
   expect(second).not.toBeNull();
   expect(statSync(socketPath()).isSocket()).toBe(true);
