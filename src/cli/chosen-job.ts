@@ -13,9 +13,9 @@ export const chosenJob = async (
   if (named !== undefined) return named;
   const { jobs = [] } = await client.request({ type: "list", limit: 200 });
   const fitting = jobs.filter((job) => states.includes(job.state));
-  // What runs comes first in the list: it is meant when nothing is named.
-  const running = fitting.filter((job) => job.state === "running");
-  const candidates = running.length > 0 ? running : fitting;
+  // States in order of what is most likely meant: the first that any job is in decides.
+  const state = states.find((one) => fitting.some((job) => job.state === one));
+  const candidates = fitting.filter((job) => job.state === state);
   const [only] = candidates;
   if (only !== undefined && candidates.length === 1) return only.id;
   const why =

@@ -131,10 +131,23 @@ const requireStateDir = (folder: string): void => {
 };
 
 const stopped = (view: JobView, signal: AbortSignal): Outcome => {
-  const failure = signal.reason instanceof Failure ? reportOf(signal.reason) : null;
   const kept = playableFile(view);
-  return { code: stopCode(signal), path: null, kept, failure, plan: view.plan, goesOn: false };
+  const failure =
+    signal.reason instanceof Failure
+      ? reportOf(signal.reason)
+      : view.cancelled?.code === exitCodes.checkpointed
+        ? reportOf(checkpointed)
+        : null;
+  const code = failure?.code ?? stopCode(signal);
+  return { code, path: null, kept, failure, plan: view.plan, goesOn: false };
 };
+
+/** The engine stopped the job, not we. */
+const checkpointed = new Failure(
+  "checkpointed.stopped",
+  "The engine was asked to end; the job can go on later.",
+  { hint: "framepack resume goes on with it." },
+);
 
 /**
  * Only the view ended, with its terminal or the reader of its output: the engine goes on with the
