@@ -24,6 +24,7 @@ const bundleFlags = {
 const parts = [
   "framepack",
   "package.json",
+  "bunfig.toml",
   "tsconfig.json",
   "README.md",
   "LICENSE",
@@ -35,14 +36,20 @@ const parts = [
 ] as const;
 /** What proves the kernels on another machine: reference cases and the tests that compare backends. */
 const testParts = [
-  "bunfig.toml",
   "tests/golden",
   "tests/gpu",
   "tests/kernels",
   "tests/support",
   "tests/ffi",
 ] as const;
-const required = new Set<string>(["framepack", "src", "presets", "demo", "build/lib"]);
+const required = new Set<string>([
+  "framepack",
+  "bunfig.toml",
+  "src",
+  "presets",
+  "demo",
+  "build/lib",
+]);
 
 /** Never read at run time. */
 const dead =
