@@ -5,6 +5,7 @@
 const std = @import("std");
 const backend = @import("../backend.zig");
 const pool = @import("../pool.zig");
+const product = @import("tile.zig");
 const simd = @import("simd.zig");
 const work = @import("work.zig");
 const Desc = backend.Desc;
@@ -41,7 +42,8 @@ fn cast(comptime O: type, comptime I: type, args: *const backend.Copy) void {
     map(O, I, &args.dst, &args.src, Cast(O, I));
 }
 
-/// out = C.one(x), element by element; C.span does `lanes` neighbours at once.
+/// out = C.one(x), element by element. C.lift takes `lanes` neighbours into 32-bit words, C.drop puts
+/// them down; between the two a transpose may move them.
 pub fn map(
     comptime O: type,
     comptime I: type,
@@ -81,12 +83,10 @@ fn rows(
         const o = out + k * p.second.out;
         const in = x + k * p.second.in;
         var i: usize = 0;
-        while (i + lanes <= b.n[1]) : (i += lanes) C.span(o + i, in + i);
+        while (i + lanes <= b.n[1]) : (i += lanes) C.drop(o + i, C.lift(in + i));
         while (i < b.n[1]) : (i += 1) o[i] = C.one(in[i]);
     }
 }
-
-const tile = 32;
 
 fn transpose(
     comptime O: type,
@@ -97,16 +97,65 @@ fn transpose(
     p: *const Plan,
     b: Block,
 ) void {
+    // A square of squares: whole cache lines on both sides.
+    const k_square = @max(lanes, 64 / @sizeOf(I));
+    const l_square = @max(lanes, 64 / @sizeOf(O));
+    const dense = p.last.out == 1 and p.second.in == 1;
+    const n: [2]usize = if (!dense) .{ 0, 0 } else .{
+        b.n[0] / k_square * k_square,
+        b.n[1] / l_square * l_square,
+    };
     var k: usize = 0;
-    while (k < b.n[0]) : (k += tile) {
-        const k_end = @min(k + tile, b.n[0]);
+    while (k < n[0]) : (k += k_square) {
         var l: usize = 0;
-        while (l < b.n[1]) : (l += tile) {
-            const n = @min(tile, b.n[1] - l);
-            for (k..k_end) |row| {
-                const o = out + row * p.second.out + l * p.last.out;
-                const in = x + row * p.second.in + l * p.last.in;
-                for (0..n) |i| o[i * p.last.out] = C.one(in[i * p.last.in]);
+        while (l < n[1]) : (l += l_square) {
+            for (0..k_square / lanes) |i| for (0..l_square / lanes) |j| {
+                const row = k + i * lanes;
+                const column = l + j * lanes;
+                const o = out + row * p.second.out + column;
+                square(O, I, C, o, x + row + column * p.last.in, p);
+            };
+        }
+    }
+    onebyone(O, I, C, out, x, p, .{ 0, n[0] }, .{ n[1], b.n[1] });
+    onebyone(O, I, C, out, x, p, .{ n[0], b.n[0] }, .{ 0, b.n[1] });
+}
+
+/// lanes × lanes elements, turned in registers.
+fn square(
+    comptime O: type,
+    comptime I: type,
+    comptime C: type,
+    out: [*]O,
+    x: [*]const I,
+    p: *const Plan,
+) void {
+    var words: [lanes]simd.U = undefined;
+    inline for (&words, 0..) |*w, i| w.* = C.lift(x + i * p.last.in);
+    product.transpose(&words);
+    inline for (words, 0..) |w, i| C.drop(out + i * p.second.out, w);
+}
+
+/// Elements k[0]..k[1] of `second` and l[0]..l[1] of `last`, in tiles that stay in the first cache.
+fn onebyone(
+    comptime O: type,
+    comptime I: type,
+    comptime C: type,
+    out: [*]O,
+    x: [*]const I,
+    p: *const Plan,
+    k: [2]usize,
+    l: [2]usize,
+) void {
+    const tile = 32;
+    var k0 = k[0];
+    while (k0 < k[1]) : (k0 += tile) {
+        var l0 = l[0];
+        while (l0 < l[1]) : (l0 += tile) {
+            for (k0..@min(k0 + tile, k[1])) |row| {
+                const o = out + row * p.second.out;
+                const in = x + row * p.second.in;
+                for (l0..@min(l0 + tile, l[1])) |i| o[i * p.last.out] = C.one(in[i * p.last.in]);
             }
         }
     }
@@ -119,9 +168,11 @@ fn Same(comptime T: type) type {
         pub fn one(x: T) T {
             return x;
         }
-        pub fn span(out: [*]T, x: [*]const T) void {
-            const v: @Vector(lanes, T) = x[0..lanes].*;
-            out[0..lanes].* = v;
+        pub inline fn lift(x: [*]const T) simd.U {
+            return @as(@Vector(lanes, T), x[0..lanes].*);
+        }
+        pub inline fn drop(out: [*]T, words: simd.U) void {
+            out[0..lanes].* = @as(@Vector(lanes, T), @truncate(words));
         }
     };
 }
@@ -131,8 +182,11 @@ fn Cast(comptime O: type, comptime I: type) type {
         pub fn one(x: I) O {
             return simd.fromF32(O, simd.toF32(I, x));
         }
-        pub fn span(out: [*]O, x: [*]const I) void {
-            simd.store(O, out, simd.load(I, x));
+        pub inline fn lift(x: [*]const I) simd.U {
+            return @bitCast(simd.load(I, x));
+        }
+        pub inline fn drop(out: [*]O, words: simd.U) void {
+            simd.store(O, out, @bitCast(words));
         }
     };
 }
@@ -142,9 +196,12 @@ fn Whole(comptime I: type) type {
         pub fn one(x: I) f32 {
             return @floatFromInt(x);
         }
-        pub fn span(out: [*]f32, x: [*]const I) void {
+        pub inline fn lift(x: [*]const I) simd.U {
             const v: @Vector(lanes, I) = x[0..lanes].*;
-            out[0..lanes].* = @as(simd.F, @floatFromInt(v));
+            return @bitCast(@as(simd.F, @floatFromInt(v)));
+        }
+        pub inline fn drop(out: [*]f32, words: simd.U) void {
+            simd.store(f32, out, @bitCast(words));
         }
     };
 }

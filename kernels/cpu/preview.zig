@@ -84,9 +84,12 @@ fn ToBytes(comptime T: type) type {
             const clamped: f32 = if (v > -1) @min(v, 1) else -1; // NaN gives -1
             return @intFromFloat(clamped * 127.5 + 127.5);
         }
-        pub fn span(out: [*]u8, x: [*]const T) void {
+        pub inline fn lift(x: [*]const T) simd.U {
             const v = clamp(simd.load(T, x), -1, 1) * simd.splat(127.5) + simd.splat(127.5);
-            out[0..lanes].* = @as(@Vector(lanes, u8), @intFromFloat(v));
+            return @intFromFloat(v);
+        }
+        pub inline fn drop(out: [*]u8, words: simd.U) void {
+            out[0..lanes].* = @as(@Vector(lanes, u8), @truncate(words));
         }
     };
 }
@@ -96,9 +99,12 @@ fn FromBytes(comptime T: type) type {
         pub fn one(x: u8) T {
             return simd.fromF32(T, @as(f32, @floatFromInt(x)) / 127.5 - 1);
         }
-        pub fn span(out: [*]T, x: [*]const u8) void {
+        pub inline fn lift(x: [*]const u8) simd.U {
             const v: F = @floatFromInt(@as(@Vector(lanes, u8), x[0..lanes].*));
-            simd.store(T, out, v / simd.splat(127.5) - simd.splat(1));
+            return @bitCast(v / simd.splat(127.5) - simd.splat(1));
+        }
+        pub inline fn drop(out: [*]T, words: simd.U) void {
+            simd.store(T, out, @bitCast(words));
         }
     };
 }
