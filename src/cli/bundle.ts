@@ -16,6 +16,7 @@ const name = `framepack-linux-${process.arch}`;
 const bundleFlags = {
   withFfmpeg: toggle("put the encoder in as well"),
   withTests: toggle("put the reference cases and the backends' tests in as well"),
+  folder: toggle("leave the folder as it is, without making an archive of it"),
   out: text("FOLDER", "where the archive goes (dist)"),
   json: toggle("one JSON object on stdout"),
 };
@@ -66,6 +67,14 @@ export const run = async (args: readonly string[]): Promise<number> => {
   const packages = takePackages(folder);
   takeBun(folder);
   if (flags.withFfmpeg) takeFfmpeg(folder);
+  if (flags.folder) {
+    const whole = join(out, name);
+    rmSync(whole, { recursive: true, force: true });
+    renameSync(folder, whole);
+    rmSync(stage, { recursive: true, force: true });
+    console.log(flags.json ? JSON.stringify({ folder: whole, packages, version }) : whole);
+    return exitCodes.ok;
+  }
   const archive = join(out, `${name}.tar.xz`);
   await pack(stage, archive);
   rmSync(stage, { recursive: true, force: true });
