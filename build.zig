@@ -1,7 +1,7 @@
 //! Builds libframepack.so (ReleaseFast unless told otherwise), its symbol table for TypeScript, and
 //! the kernel tests.
 //!   zig build -p build                 build/lib/libframepack.so
-//!   zig build mutants -p build         build/lib/libframepack_mutants.so, for tests/kernels
+//!   zig build test-libraries -p build  what tests/kernels needs besides
 //!   zig build test -Dfilter=norm       kernel tests whose name contains "norm"
 //!   zig build symbols                  rewrites src/ffi/symbols.gen.ts
 //! The cpu ops are compiled once per instruction set, each as one object with one hidden table; see
@@ -37,8 +37,22 @@ pub fn build(b: *std.Build) void {
     // The mutation check's library: the same but for faults in the emulated kernels.
     const mutants = library(b, "framepack_mutants", target, optimize, options, objects.items);
     cuda.addMutants(b, mutants.root_module, target);
-    const mutants_step = b.step("mutants", "Builds lib/libframepack_mutants.so");
+    const mutants_step = b.step("test-libraries", "Builds the libraries that tests/kernels needs besides");
     mutants_step.dependOn(&b.addInstallArtifact(mutants, .{}).step);
+    const driver = b.addLibrary(.{
+        .name = "cuda_emulated",
+        .linkage = .dynamic,
+        .root_module = b.createModule(.{
+            .target = target,
+            .optimize = optimize,
+            .link_libc = true,
+            .pic = true,
+        }),
+        .use_llvm = true,
+        .use_lld = true,
+    });
+    cuda.addDriver(b, driver.root_module, target);
+    mutants_step.dependOn(&b.addInstallArtifact(driver, .{}).step);
 
     // Kernel tests hold the cpu backend alone; the others are tested through the library.
     const test_options = b.addOptions();

@@ -31,10 +31,21 @@ pub fn add(
     return true;
 }
 
-/// The emulator with the mutation check's planted faults, which FRAMEPACK_MUTANT chooses among.
+/// The emulator with the mutation check's planted faults, which FRAMEPACK_MUTANT chooses among. Its
+/// cuda backend has code for nothing but the pretended driver.
 pub fn addMutants(b: *std.Build, lib: *std.Build.Module, target: std.Build.ResolvedTarget) void {
     addEmulator(b, lib, target, &.{"-DFP_MUTANTS"});
-    lib.addImport("fatbins", emptyFatbins(b));
+    lib.addImport("fatbins", pretendedFatbins(b));
+}
+
+/// A libcuda that runs kernels by the emulator, so that the driver's side is tested without one.
+pub fn addDriver(b: *std.Build, lib: *std.Build.Module, target: std.Build.ResolvedTarget) void {
+    addEmulator(b, lib, target, &.{});
+    lib.addCSourceFile(.{
+        .file = b.path("kernels/cuda/emulate/libcuda.cpp"),
+        .flags = &.{ "-std=c++17", "-O2", "-Wall", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics" },
+        .language = .cpp,
+    });
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -97,6 +108,18 @@ fn emptyFatbins(b: *std.Build) *std.Build.Module {
         \\pub const has_code = false;
         \\
     ) });
+}
+
+fn pretendedFatbins(b: *std.Build) *std.Build.Module {
+    var source: std.ArrayList(u8) = .empty;
+    source.appendSlice(b.allocator,
+        \\pub const note = "pretended";
+        \\pub const has_code = true;
+        \\
+    ) catch @panic("out of memory");
+    for (stems) |stem| source.print(b.allocator, "pub const {s} align(16) = \"{s}\".*;\n", .{ stem, stem }) catch
+        @panic("out of memory");
+    return b.createModule(.{ .root_source_file = b.addWriteFiles().add("fatbins.zig", source.items) });
 }
 
 /// One nvcc run for all architectures, two at a time inside; its dependency file makes headers part of the cache's key.

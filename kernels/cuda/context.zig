@@ -204,6 +204,7 @@ fn run(name: [:0]const u8, kernel: u64, shape: launch.Shape, args: []const u8) S
             .{ name, shape.shared, about.shared_max },
         );
         const bytes: c_int = @intCast(shape.shared);
+        // Cheap enough to ask at every launch: the driver only notes it.
         const raised = call(name, .cuFuncSetAttribute, .{ function, driver.max_dynamic_shared, bytes });
         if (raised != .ok) return raised;
     }

@@ -1,7 +1,7 @@
 // Runs every case on the cpu and on another backend and says how they compare. The library holds one
 // backend at a time, so the cpu goes first and its answers are kept.
 
-import { closeLibrary, openLibrary } from "../../src/ffi/library.ts";
+import { closeLibrary, loadLibrary, openLibrary } from "../../src/ffi/library.ts";
 import type { Backend, FloatDtype } from "../../src/ffi/types.ts";
 import { type Case, runCase } from "./case.ts";
 import { convs } from "./cases/convs.ts";
@@ -17,6 +17,8 @@ type Reference = Readonly<{ c: Case; dtype: FloatDtype; exact: Results; plain: R
 
 /** The cpu's answers: in f32, and in the case's own precision. */
 export const referencesOf = (list: readonly Case[]): readonly Reference[] => {
+  loadLibrary();
+  closeLibrary(); // what an earlier test file left open
   openLibrary({ backend: "cpu" });
   try {
     return list.flatMap((c) =>

@@ -2,11 +2,7 @@
 // library built for this. Each must show, and in the way that its kind of fault shows.
 
 import { beforeAll, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-
-const root = join(import.meta.dir, "../..");
-const library = join(root, "build/lib/libframepack_mutants.so");
+import { buildLibraries, buildTime_ms, mutantsPath, runScript } from "./libraries.ts";
 
 type Mutant = readonly [name: string, cases: string, shows: RegExp];
 
@@ -33,37 +29,14 @@ const mutants: readonly Mutant[] = [
   ["patch_edge", "patches 4x8x8", /outside every tensor|number/],
 ];
 
-const run = async (command: readonly string[], env: Readonly<Record<string, string>> = {}) => {
-  const child = Bun.spawn([...command], {
-    cwd: root,
-    env: { ...process.env, ...env },
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [out, error] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  return { code: await child.exited, out, error };
-};
-
-const zigPath = (): string => {
-  const own = join(root, ".tools/zig-0.16.0/zig");
-  return existsSync(own) ? own : (Bun.which("zig") ?? "zig");
-};
-
-beforeAll(async () => {
-  const built = await run([zigPath(), "build", "mutants", "-p", "build"]);
-  if (built.code !== 0) throw new Error(built.error);
-}, 900_000);
+beforeAll(buildLibraries, buildTime_ms);
 
 test.each(mutants)(
   "a planted fault is noticed: %s",
   async (name, cases, shows) => {
-    const script = join(import.meta.dir, "mutant-run.ts");
-    const env = { FRAMEPACK_LIBRARY: library, FRAMEPACK_MUTANT: name };
+    const env = { FRAMEPACK_LIBRARY: mutantsPath, FRAMEPACK_MUTANT: name };
 
-    const { out, error } = await run([process.execPath, script, cases], env);
+    const { out, error } = await runScript("backend-run.ts", ["emulated", cases], env);
 
     expect(error).toBe("");
     const { count, fault } = JSON.parse(out) as { count: number; fault: string | null };

@@ -298,6 +298,10 @@ bool is_mutant(const char* name) {
 // Null when there is no such kernel.
 extern "C" const void* fp_emu_kernel(const char* name) { return emu::find(name); }
 
+extern "C" u32 fp_emu_args_size(const void* kernel) {
+  return static_cast<const emu::Kernel*>(kernel)->args_size;
+}
+
 // Runs a kernel to its end. Returns the bytes written to text: 0 when nothing was wrong.
 extern "C" u32 fp_emu_launch(const void* kernel, const u32* grid, u32 threads, u32 shared,
                              const void* args, u32 args_size, u32 workers, char* text,

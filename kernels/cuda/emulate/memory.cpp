@@ -7,8 +7,8 @@ namespace emu {
 
 namespace {
 constexpr u64 kAlign = 256;
-// Written between launches only.
-Range ranges[32];
+// The caller's list, which lasts as long as its launches.
+const Range* ranges;
 u32 ranges_len;
 }  // namespace
 
@@ -50,6 +50,6 @@ extern "C" void* fp_emu_alloc(u64 bytes) {
 extern "C" void fp_emu_free(void* p) { free(p); }
 
 extern "C" void fp_emu_ranges(const emu::Range* list, u32 count) {
-  emu::ranges_len = count < 32 ? count : 32;
-  memcpy(emu::ranges, list, emu::ranges_len * sizeof(emu::Range));
+  emu::ranges = list;
+  emu::ranges_len = count;
 }
