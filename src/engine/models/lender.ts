@@ -99,7 +99,7 @@ export class ResidentLender implements Lender {
   }
 }
 
-class Loan implements LentWeights {
+export class Loan implements LentWeights {
   readonly #id: string;
   readonly #tensors: ReadonlyMap<string, Tensor>;
 
