@@ -20,14 +20,7 @@ import { type JobEnvironment, sameEnvironment } from "./environment.ts";
 import type { JobStore } from "./job-store.ts";
 import type { Log } from "./log.ts";
 import type { Runner, RunnerDeath, StartRunner } from "./runner-process.ts";
-
-/** Somebody who watches: a connection, or a test. */
-export type Watcher = Readonly<{
-  /** Takes a message now or drops it if it is a preview nobody has time for. */
-  deliver: (message: Message) => void;
-}>;
-
-type Subscription = Readonly<{ job: string | null; previews: boolean }>;
+import { type Watcher, Watchers } from "./watchers.ts";
 
 /** What the engine answers without running a job. */
 export type EngineServices = Readonly<{
@@ -68,7 +61,7 @@ type Running = {
 
 export class Engine {
   readonly #o: EngineOptions;
-  readonly #watchers = new Map<Watcher, Subscription | null>();
+  readonly #watchers = new Watchers();
   readonly info: EngineInfo;
   #runner: Runner | null = null;
   #environment: JobEnvironment = {};
@@ -92,12 +85,12 @@ export class Engine {
   }
 
   attach(watcher: Watcher): void {
-    this.#watchers.set(watcher, null);
+    this.#watchers.add(watcher);
     this.#settle();
   }
 
   detach(watcher: Watcher): void {
-    this.#watchers.delete(watcher);
+    this.#watchers.remove(watcher);
     this.#settle();
   }
 
@@ -137,7 +130,7 @@ export class Engine {
       case "subscribe":
         return this.#subscribe(watcher, command.job, command.previews);
       case "unsubscribe":
-        this.#watchers.set(watcher, null);
+        this.#watchers.subscribe(watcher, null);
         return {};
       case "cancel":
         return { job: this.#cancel(command.job) };
@@ -161,7 +154,7 @@ export class Engine {
       case "forget":
         this.#expect(command.job, ["finished", "failed", "cancelled", "interrupted"], "forgotten");
         this.#o.store.forget(command.job);
-        this.#broadcast({ type: "forgotten", job: command.job }, () => true);
+        this.#watchers.tellForgotten(command.job);
         return {};
       case "inspect":
         return { inspection: await this.#o.services.inspect(command.recipe) };
@@ -170,10 +163,14 @@ export class Engine {
       case "models":
         return { models: await this.#o.services.models() };
       case "pull":
-        await this.#o.services.pull(command.model, (download) => this.#onDownload(download));
+        await this.#o.services.pull(command.model, (download) =>
+          this.#watchers.tellDownload(download),
+        );
         return {};
       case "verifyModel":
-        await this.#o.services.verifyModel(command.model, (download) => this.#onDownload(download));
+        await this.#o.services.verifyModel(command.model, (download) =>
+          this.#watchers.tellDownload(download),
+        );
         return {};
       case "cancelPull":
         this.#o.services.cancelPull(command.model);
@@ -225,7 +222,7 @@ export class Engine {
   }
 
   #subscribe(watcher: Watcher, id: string | null, previews: boolean): { job?: JobSummary } {
-    this.#watchers.set(watcher, { job: id, previews });
+    this.#watchers.subscribe(watcher, { job: id, previews });
     if (id !== null) return { job: this.summary(id) };
     if (this.#running === null) return {};
     return { job: this.summary(this.#running.id) };
@@ -301,7 +298,7 @@ export class Engine {
 
   #waitIdle(): void {
     // Somebody connected keeps the engine; a watcher's own life is what it pays for.
-    if (this.#watchers.size > 0) {
+    if (this.#watchers.count > 0) {
       if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
       this.#idleTimer = null;
       return;
@@ -322,9 +319,7 @@ export class Engine {
     if (persistent.has(event.type)) this.#o.store.setView(id, running.view);
     if (event.type === "failed")
       this.#o.log.write("error", event.message, { job: id, id: event.id });
-    this.#broadcast({ type: "event", job: id, event }, (s) => {
-      return (s.job === null || s.job === id) && (s.previews || event.type !== "preview");
-    });
+    this.#watchers.tellEvent(id, event);
   }
 
   #onIdle(id: string): void {
@@ -363,10 +358,6 @@ export class Engine {
     this.#end(running);
   }
 
-  #onDownload(download: Download): void {
-    this.#broadcast({ type: "download", download }, (s) => s.job === null);
-  }
-
   #watchSilence(): void {
     const running = this.#running;
     if (running === null || Date.now() - running.heardAt < this.#o.silenceMs) return;
@@ -377,14 +368,7 @@ export class Engine {
   }
 
   #announce(id: string): void {
-    const { view: _view, ...job } = this.summary(id);
-    this.#broadcast({ type: "state", job }, (s) => s.job === null || s.job === id);
-  }
-
-  #broadcast(message: Message, wanted: (subscription: Subscription) => boolean): void {
-    for (const [watcher, subscription] of this.#watchers) {
-      if (subscription !== null && wanted(subscription)) watcher.deliver(message);
-    }
+    this.#watchers.tellState(this.summary(id));
   }
 }
 

@@ -3,11 +3,12 @@ import type { JobEvent } from "../../../src/engine/events.ts";
 import { Failure } from "../../../src/engine/failure.ts";
 import { type Recipe, recipeDefaults } from "../../../src/engine/job.ts";
 import type { CommandBody, Message } from "../../../src/engine/protocol.ts";
-import { Engine, type Watcher } from "../../../src/engine/service/engine.ts";
+import { Engine } from "../../../src/engine/service/engine.ts";
 import { JobStore } from "../../../src/engine/service/job-store.ts";
 import { silentLog } from "../../../src/engine/service/log.ts";
 import type { ToRunner } from "../../../src/engine/service/runner-messages.ts";
 import type { RunnerHandlers } from "../../../src/engine/service/runner-process.ts";
+import type { Watcher } from "../../../src/engine/service/watchers.ts";
 import { noServices } from "../../support/services.ts";
 
 const recipe: Recipe = { ...recipeDefaults, image: "/tmp/start.png", prompt: "a red circle" };
