@@ -3,8 +3,10 @@
 import { resolveModel } from "../engine/config/model-folder.ts";
 import { measurePicture, pictureWarnings } from "../engine/media/picture.ts";
 import { stateDir } from "../engine/paths.ts";
-import { askPlan } from "../engine/plan/ask.ts";
+import { planInputOf } from "../engine/plan/ask.ts";
 import { readFacts } from "../engine/plan/facts.ts";
+import { refuseUnfit } from "../engine/plan/fit.ts";
+import { planJob } from "../engine/plan/plan.ts";
 import { type Resolved, recipeOf } from "../engine/settings.ts";
 import { cutWarnings, PromptTokenizer } from "../engine/text/prompt.ts";
 import { settingsFromArgs } from "./asked.ts";
@@ -22,16 +24,18 @@ export const run = async (args: readonly string[]): Promise<number> => {
   const prompt = new PromptTokenizer(folder.parts, folder.settings.promptTemplate).encode(
     recipe.prompt,
   );
-  const asked = askPlan({
+  const question = planInputOf({
     ...{ recipe, folder, picture, stateDir: stateDir() },
     facts: readFacts(folder),
     textTokens: prompt.llama.ids.length - prompt.llama.crop,
   });
+  const asked = planJob(question);
   const crop = image === null ? [] : pictureWarnings(picture, asked.bucket);
   const plan = { ...asked, warnings: [...asked.warnings, ...crop, ...cutWarnings(prompt)] };
   if (shown.json) console.log(JSON.stringify(plan));
   else console.log(planTable(plan).join("\n"));
   if (image === null) process.stderr.write("No picture was given; a square one is assumed.\n");
+  refuseUnfit(question, asked);
   return 0;
 };
 

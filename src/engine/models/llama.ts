@@ -107,6 +107,14 @@ const llamaLayer = (w: LentWeights, config: LlamaConfig, h: Tensor, table: Tenso
   ops.matmul(hidden, w.get("mlp.down_proj.weight"), { residual: h, out: h });
 };
 
+/** What a prompt needs, in the order of use. */
+export const llamaGroups = (
+  config: LlamaConfig,
+): Readonly<{ embedding: WeightGroup; layers: readonly WeightGroup[] }> => ({
+  embedding: embedding(config),
+  layers: layerGroups(config, usedLayers(config)),
+});
+
 const usedLayers = ({ layers }: LlamaConfig): number => Math.max(0, layers - layersUnused);
 
 const embedding = ({ vocab, dim }: LlamaConfig): WeightGroup => ({

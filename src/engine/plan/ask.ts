@@ -4,10 +4,9 @@
 import { existsSync } from "node:fs";
 import type { ModelFolder } from "../config/model-folder.ts";
 import { modelHash } from "../config/model-hash.ts";
-import type { Plan } from "../events.ts";
 import type { Recipe } from "../job.ts";
 import type { ModelFacts } from "./facts.ts";
-import { planJob } from "./plan.ts";
+import type { PlanInput } from "./plan.ts";
 import { readRate } from "./rates.ts";
 
 export type Question = Readonly<{
@@ -20,10 +19,10 @@ export type Question = Readonly<{
   stateDir: string;
 }>;
 
-export const askPlan = (question: Question): Plan => {
+export const planInputOf = (question: Question): PlanInput => {
   const { recipe, folder, facts, picture, textTokens, stateDir } = question;
   const isCpu = looksLikeCpu(recipe);
-  return planJob({
+  return {
     recipe,
     model: facts,
     picture,
@@ -31,7 +30,7 @@ export const askPlan = (question: Question): Plan => {
     isCpu,
     deviceBytes: isCpu ? recipe.ramBytes : recipe.vramBytes,
     rate: readRate(stateDir, { ...recipe, modelId: modelHash(folder) }),
-  });
+  };
 };
 
 /** With "auto", a driver that is loaded stands for a GPU that works; the job itself tries it. */

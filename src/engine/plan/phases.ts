@@ -1,12 +1,12 @@
 // Bytes and time of each phase of a job. On the CPU weights stay in their mapped files and count as
-// such; on a device they are uploaded, unless they are streamed, which the loader decides and the
-// plan only bounds.
+// such; on a device they lie where placement.ts puts them.
 
 import type { Plan } from "../events.ts";
 import type { Recipe } from "../job.ts";
 import { type CoderPlan, coderGroup, decoderPlan, encoderPlan } from "../models/vae-shape.ts";
 import type { SectionSpan } from "../sections/order.ts";
 import { framesOf, overlapOf } from "../sections/order.ts";
+import type { Placement } from "../weights/residency.ts";
 import {
   decodeActivationBytes,
   decodeFlops,
@@ -22,6 +22,7 @@ import {
   transformerFlops,
 } from "./cost.ts";
 import type { ModelFacts } from "./facts.ts";
+import { llamaBytes, placeTransformer, preparingBytes } from "./placement.ts";
 import type { Rate } from "./rates.ts";
 
 export type PhasesInput = Readonly<{
@@ -38,10 +39,15 @@ export type PhasesInput = Readonly<{
 }>;
 
 type Phase = Plan["phases"][number];
-type Phases = Readonly<{ phases: Phase[]; ms: number | null }>;
+type Phases = Readonly<{
+  phases: Phase[];
+  ms: number | null;
+  /** The transformer's blocks in a step; null on the CPU. */
+  placement: Placement | null;
+}>;
 
 /** Resident memory of the program itself, its JavaScript heap and decoded pictures included. */
-const programBytes = 220_000_000;
+export const programBytes = 220_000_000;
 
 /** Tokens of the prompt template that the text encoder reads besides the prompt. */
 const templateTokens = 95;
@@ -64,36 +70,75 @@ export const planPhases = (input: PhasesInput): Phases => {
   // The decoder, the shared pixels and the remembered tiles stay between sections.
   const kept = prepared + keptBytes(input) + coderBytes(decoderPlan(model.vae), input);
   const encoder = coderBytes(encoderPlan(model.vae), input);
+  const decode = decodeBytes(input, other);
+  const device = deviceWeights(input, kept + Math.max(step, decode));
   const phases = [
-    phase(input, "text", { bytes: text, weights: weights.llama + weights.clip }),
-    phase(input, "vision", { bytes: vision, weights: weights.siglip }),
-    phase(input, "encode", { bytes: encoder + encode, weights: 0 }),
-    phase(input, "prepare", { bytes: prepared, weights: weights.transformer }, rate?.before),
-    phase(input, "sample", { bytes: kept + step, weights: weights.transformer }, sampleMs(input)),
+    phase(input, "text", {
+      bytes: text,
+      weights: weights.llama + weights.clip,
+      device: device.text,
+    }),
+    phase(input, "vision", { bytes: vision, weights: weights.siglip, device: weights.siglip }),
+    phase(input, "encode", { bytes: encoder + encode, weights: weights.vae, device: 0 }),
+    phase(
+      input,
+      "prepare",
+      { bytes: prepared, weights: weights.transformer, device: device.prepare },
+      rate?.before,
+    ),
+    phase(
+      input,
+      "sample",
+      { bytes: kept + step, weights: weights.transformer, device: device.step },
+      sampleMs(input),
+    ),
     phase(
       input,
       "decode",
-      { bytes: kept + decodeBytes(input, other), weights: 0 },
+      { bytes: kept + decode, weights: weights.vae, device: device.step },
       decodeMs(input),
     ),
   ];
   const known = phases.map(({ ms }) => ms).filter((ms) => ms !== null);
-  return { phases, ms: rate === null ? null : known.reduce((sum, ms) => sum + ms, 0) };
+  const ms = rate === null ? null : known.reduce((sum, ms) => sum + ms, 0);
+  return { phases, ms, placement: device.placement };
 };
 
-/** `weights` lie in their mapped files on the CPU and are uploaded to a device. */
+/** `weights` lie in their mapped files; `device` of them on a device at once. */
 const phase = (
-  { isCpu, model }: PhasesInput,
+  { isCpu }: PhasesInput,
   name: Phase["name"],
-  need: Readonly<{ bytes: number; weights: number }>,
+  need: Readonly<{ bytes: number; weights: number; device: number }>,
   ms: number | null = null,
 ): Phase => ({
   name,
-  deviceBytes: Math.ceil(need.bytes + (isCpu ? 0 : need.weights)),
+  deviceBytes: Math.ceil(need.bytes + (isCpu ? 0 : need.device)),
   ramBytes: Math.ceil(programBytes + (isCpu ? need.bytes : 0)),
-  weightBytes: name === "encode" || name === "decode" ? model.bytes.vae : need.weights,
+  weightBytes: need.weights,
   ms,
 });
+
+type DeviceWeights = Readonly<{
+  text: number;
+  prepare: number;
+  /** Resident blocks, slots and what every step needs: there from the first step to the last. */
+  step: number;
+  placement: Placement | null;
+}>;
+
+const deviceWeights = (input: PhasesInput, fixedBytes: number): DeviceWeights => {
+  const { isCpu, model, recipe, deviceBytes } = input;
+  if (isCpu) return { text: 0, prepare: 0, step: 0, placement: null };
+  const { transformer, llama, bytes } = model;
+  const encoders = recipe.dtype === "f32" ? "f32" : "f16";
+  const placement = placeTransformer(transformer, recipe.dtype, { deviceBytes, fixedBytes });
+  return {
+    text: llamaBytes(llama, encoders) + bytes.clip,
+    prepare: preparingBytes(transformer, recipe.dtype),
+    step: placement.deviceBytes - fixedBytes,
+    placement,
+  };
+};
 
 /** Convolutions are laid out anew in the run's dtype, on any backend. */
 const coderBytes = (plan: CoderPlan, input: PhasesInput): number => {

@@ -13,9 +13,11 @@ import {
   sectionCount,
   sectionSpans,
 } from "../sections/order.ts";
+import { type Placement, placeHost } from "../weights/residency.ts";
 import { countTokens, type LatentShape, tileSide } from "./cost.ts";
 import type { ModelFacts } from "./facts.ts";
-import { planPhases } from "./phases.ts";
+import { planPhases, programBytes } from "./phases.ts";
+import { tensorBytes } from "./placement.ts";
 import type { Rate } from "./rates.ts";
 
 export type PlanInput = Readonly<{
@@ -38,20 +40,11 @@ export const secondsMax = 3600;
 const textTokensAssumed = 64;
 
 export const planJob = (input: PlanInput): Plan => {
-  const { recipe, model } = input;
-  const { order, window, fps, steps } = recipe;
-  const sections = sectionCount(checkSeconds(recipe.seconds), window);
-  const bucket = chooseBucket(input.picture, model.settings.buckets);
-  const latent = latentShape(bucket, window, model);
-  const text = input.textTokens ?? textTokensAssumed;
-  const tokens = countTokens(latent, model.transformer.patch, {
-    image: model.transformer.imageDim === undefined ? 0 : model.siglip.tokens,
-    text,
-  });
-  const frames = frameCount(sections, window);
-  const spans = sectionSpans(order, sections, window);
-  const tiled = usesSpatialTiles(input, latent);
-  const { phases, ms } = planPhases({ ...input, latent, tokens, spans, tiled });
+  const { recipe } = input;
+  const { order, fps, steps } = recipe;
+  const shape = shapeOf(input);
+  const { sections, bucket, latent, tokens, frames, spans } = shape;
+  const { phases, ms, placement } = planPhases({ ...input, ...shape });
   const peak = (pick: (phase: Plan["phases"][number]) => number): number =>
     Math.max(...phases.map(pick));
   return {
@@ -73,8 +66,52 @@ export const planJob = (input: PlanInput): Plan => {
     diskBytes: diskBytes(recipe, bucket, frames),
     ms,
     basis: basisOf(input.rate),
-    warnings: warningsOf(input, sections, frames),
+    warnings: [...warningsOf(input, sections, frames), ...streamNotes(input, placement)],
   };
+};
+
+/** Where the transformer's blocks lie in a step; null on the CPU. */
+export const planPlacement = (input: PlanInput): Placement | null =>
+  planPhases({ ...input, ...shapeOf(input) }).placement;
+
+const shapeOf = (input: PlanInput) => {
+  const { recipe, model } = input;
+  const { order, window } = recipe;
+  const sections = sectionCount(checkSeconds(recipe.seconds), window);
+  const bucket = chooseBucket(input.picture, model.settings.buckets);
+  const latent = latentShape(bucket, window, model);
+  const text = input.textTokens ?? textTokensAssumed;
+  const tokens = countTokens(latent, model.transformer.patch, {
+    image: model.transformer.imageDim === undefined ? 0 : model.siglip.tokens,
+    text,
+  });
+  const spans = sectionSpans(order, sections, window);
+  const frames = frameCount(sections, window);
+  return {
+    sections,
+    bucket,
+    latent,
+    tokens,
+    frames,
+    spans,
+    tiled: usesSpatialTiles(input, latent),
+  };
+};
+
+/** What comes over the link in every step, and from where. */
+const streamNotes = (input: PlanInput, placement: Placement | null): readonly string[] => {
+  if (placement === null || placement.streamedBytes === 0) return [];
+  const { doubleLayers, singleLayers } = input.model.transformer;
+  const { streamedBytes, resident } = placement;
+  const host = placeHost({ streamedBytes, programBytes, ramBytes: input.recipe.ramBytes });
+  const gb = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
+  const total = doubleLayers + singleLayers;
+  const stream = `${resident} of ${total} blocks stay on the GPU; ${gb(streamedBytes)} stream to it in every step.`;
+  if (host.diskBytes === 0) return [stream];
+  return [
+    stream,
+    `They do not fit into ${gb(input.recipe.ramBytes ?? 0)}: every step reads them from the disk.`,
+  ];
 };
 
 /** A length that can be made, or a refusal that says why not. */
@@ -103,7 +140,8 @@ export const usesSpatialTiles = (input: PlanInput, latent: LatentShape): boolean
   if (input.deviceBytes === null) return false;
   const { phases } = planPhases({ ...input, latent, tokens: noTokens, spans: [], tiled: false });
   const decode = phases.find((phase) => phase.name === "decode");
-  return (decode?.deviceBytes ?? 0) > input.deviceBytes;
+  const limit = input.isCpu ? input.deviceBytes : tensorBytes(input.deviceBytes);
+  return limit !== null && (decode?.deviceBytes ?? 0) > limit;
 };
 
 const noTokens = { noise: 0, clean1x: 0, clean2x: 0, clean4x: 0, image: 0, text: 0, total: 0 };

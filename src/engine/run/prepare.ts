@@ -9,7 +9,6 @@ import { cropToBucket } from "../buckets.ts";
 import { type ModelFolder, resolveModel } from "../config/model-folder.ts";
 import { modelHash } from "../config/model-hash.ts";
 import type { Plan } from "../events.ts";
-import { Failure } from "../failure.ts";
 import type { Recipe } from "../job.ts";
 import { chooseOutput, dropPartial } from "../media/output-name.ts";
 import { pictureWarnings, readPicture } from "../media/picture.ts";
@@ -17,10 +16,12 @@ import type { FrameSink } from "../media/sink.ts";
 import { type VideoOptions, videoSink } from "../media/video.ts";
 import type { Picture } from "../picture.ts";
 import { type ModelFacts, readFacts } from "../plan/facts.ts";
-import { planJob, usesSpatialTiles } from "../plan/plan.ts";
+import { refuseUnfit } from "../plan/fit.ts";
+import { planJob, planPlacement, usesSpatialTiles } from "../plan/plan.ts";
 import { type Rate, readRate } from "../plan/rates.ts";
 import { printable } from "../printable.ts";
 import { cutWarnings, PromptTokenizer, type PromptTokens } from "../text/prompt.ts";
+import type { Placement } from "../weights/residency.ts";
 import {
   type Checkpoint,
   loadCheckpoint,
@@ -28,7 +29,7 @@ import {
   noteOutput,
   refuseOther,
 } from "./checkpoint.ts";
-import { type Machine, openMachine, ramLimit } from "./machine.ts";
+import { type Machine, openMachine } from "./machine.ts";
 import type { Reporter } from "./reporter.ts";
 
 export type PrepareOptions = Readonly<{
@@ -48,6 +49,8 @@ export type Prepared = Readonly<{
   plan: Plan;
   /** The autoencoder works in tiles. */
   tiled: boolean;
+  /** Where the transformer's blocks lie in a step; null on the CPU. */
+  placement: Placement | null;
   rate: Rate | null;
   /** Cut to the bucket. */
   picture: Picture;
@@ -85,7 +88,7 @@ export const prepareJob = async (recipe: Recipe, options: PrepareOptions): Promi
   if (model.variant !== undefined && model.variant !== recipe.order) {
     reporter.warn("order", `This model was made for the ${model.variant} order.`);
   }
-  refuseIfTooBig(plan, machine, recipe);
+  refuseUnfit(question, plan);
   const checkpoint = options.resume ? loadCheckpoint(jobDir) : undefined;
   if (checkpoint !== undefined) refuseOther(checkpoint, { recipe, model: modelId });
   const out = checkpoint?.out ?? (await beginAfresh(recipe, options));
@@ -108,7 +111,8 @@ export const prepareJob = async (recipe: Recipe, options: PrepareOptions): Promi
   const picture = cropToBucket(whole, plan.bucket);
   const negative = recipe.cfg === 1 ? undefined : tokenizer.encode(recipe.negativePrompt);
   const tiled = usesSpatialTiles(question, plan.latent);
-  const made = { recipe, machine, model, modelId, facts, plan, tiled, rate };
+  const placement = planPlacement(question);
+  const made = { recipe, machine, model, modelId, facts, plan, tiled, placement, rate };
   return { ...made, picture, prompt, negative, checkpoint, sink, out };
 };
 
@@ -117,17 +121,4 @@ const beginAfresh = async (recipe: Recipe, options: PrepareOptions): Promise<str
   const before = options.resume ? notedOutput(options.jobDir) : null;
   if (before !== null) await dropPartial(before);
   return before !== null && !existsSync(before) ? before : chooseOutput(recipe.out, recipe);
-};
-
-/** Activations have to fit; weights need not, as they stay in their files or are streamed. */
-const refuseIfTooBig = (plan: Plan, { isCpu }: Machine, recipe: Recipe): void => {
-  if (!isCpu) return;
-  const limit = recipe.ramBytes ?? ramLimit();
-  if (plan.ramBytesPeak <= limit) return;
-  const gb = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
-  throw new Failure(
-    "fit.memory",
-    `The job needs about ${gb(plan.ramBytesPeak)} of memory and may use ${gb(limit)}.`,
-    { hint: "--spatial-tiling on needs less; so does a smaller window." },
-  );
 };

@@ -9,8 +9,10 @@ import type { Recipe } from "../job.ts";
 import { readPicture } from "../media/picture.ts";
 import { stateDir } from "../paths.ts";
 import type { Picture } from "../picture.ts";
-import { askPlan } from "../plan/ask.ts";
+import { planInputOf } from "../plan/ask.ts";
 import { type ModelFacts, readFacts } from "../plan/facts.ts";
+import { refuseUnfit } from "../plan/fit.ts";
+import { planJob } from "../plan/plan.ts";
 import type { Inspection } from "../protocol.ts";
 import { resize } from "../resize.ts";
 import { PromptTokenizer } from "../text/prompt.ts";
@@ -35,13 +37,16 @@ export class Inspector {
     const plan =
       picture === null || model === null
         ? null
-        : await noting(problems, "seconds", () =>
-            askPlan({
+        : await noting(problems, "seconds", async () => {
+            const question = planInputOf({
               ...{ recipe, picture, folder: model.folder, facts: model.facts },
               textTokens: tokens === null ? null : tokens.llama.used,
               stateDir: stateDir(),
-            }),
-          );
+            });
+            const plan = planJob(question);
+            await noting(problems, "vramBytes", () => refuseUnfit(question, plan));
+            return plan;
+          });
     return {
       plan,
       problems,

@@ -5,7 +5,8 @@ import { Failure } from "../../../src/engine/failure.ts";
 import { type Recipe, recipeDefaults } from "../../../src/engine/job.ts";
 import { countTokens, decodeTiles, transformerFlops } from "../../../src/engine/plan/cost.ts";
 import { type ModelFacts, readFacts } from "../../../src/engine/plan/facts.ts";
-import { type PlanInput, planJob } from "../../../src/engine/plan/plan.ts";
+import { refuseUnfit } from "../../../src/engine/plan/fit.ts";
+import { type PlanInput, planJob, planPlacement } from "../../../src/engine/plan/plan.ts";
 
 const demo = readFacts(resolveModel("demo"));
 
@@ -123,4 +124,60 @@ test("the decoder cuts pictures into tiles when a whole one does not fit", () =>
 
   expect(decode(6e9)).toBeLessThan(decode(null) / 2);
   expect(decode(80e9)).toBe(decode(null));
+});
+
+/** A card's memory and what of the transformer lies on it at 544x704. */
+test.each([
+  [4.5e9, 2, 4.5e9],
+  [6e9, 4, 6e9],
+  [8e9, 9, 8e9],
+  [24e9, 47, 24e9],
+  [141e9, 60, 27e9],
+])(
+  "with %p bytes of GPU memory %p blocks stay and the peak keeps within it",
+  (vram, resident, peak) => {
+    const input = {
+      ...{ recipe: recipe({ backend: "cuda", vramBytes: vram }), model: published },
+      ...{ picture: { height: 544, width: 704 }, textTokens: 64, rate: null },
+      ...{ isCpu: false, deviceBytes: vram },
+    } as const;
+
+    const got = planJob(input);
+
+    expect(planPlacement(input)?.resident).toBe(resident);
+    expect(got.deviceBytesPeak + 600e6).toBeLessThanOrEqual(peak);
+    expect(() => refuseUnfit(input, got)).not.toThrow();
+  },
+);
+
+test("what streams is said, and that it comes from the disk where memory is short", () => {
+  const got = plan({ recipe: recipe({ ramBytes: 12e9 }), deviceBytes: 6e9 });
+
+  expect(got.warnings.join(" ")).toMatch(/\d+ of 60 blocks stay on the GPU; 1\d\.\d GB stream/);
+  expect(got.warnings.join(" ")).toContain("every step reads them from the disk");
+});
+
+test("a job that cannot fit is refused with 3 and the nearest setting that fits", () => {
+  const refused = (vram: number, change: Partial<Recipe> = {}): Failure => {
+    const asked = recipe({ backend: "cuda", vramBytes: vram, ...change });
+    const input: PlanInput = {
+      ...{ recipe: asked, model: published, picture: { height: 544, width: 704 } },
+      ...{ textTokens: 64, rate: null, isCpu: false, deviceBytes: vram },
+    };
+    try {
+      refuseUnfit(input, planJob(input));
+    } catch (error) {
+      if (error instanceof Failure) return error;
+    }
+    throw new Error("it was not refused");
+  };
+
+  const untiled = refused(6e9, { spatialTiling: "off" });
+  const small = refused(3.4e9);
+  const tiny = refused(1e9);
+
+  expect([untiled.code, small.code, tiny.code]).toEqual([3, 3, 3]);
+  expect(untiled.hint).toMatch(/^--spatial-tiling on fits, with \d\.\d GB\.$/);
+  expect(small.hint).toMatch(/^--spatial-tiling on --window \d fits/);
+  expect(tiny.hint).toMatch(/--vram \d\.\dG is the least\.$/);
 });
