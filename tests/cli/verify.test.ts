@@ -17,7 +17,7 @@ interface Ended {
 }
 
 const verify = (...args: readonly string[]): Ended => {
-  const { exitCode, stdout, stderr } = Bun.spawnSync(["bun", main, "verify", ...args]);
+  const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, main, "verify", ...args]);
   return { code: exitCode, out: stdout.toString(), err: stderr.toString() };
 };
 
