@@ -27,13 +27,27 @@ export interface StreamPlan {
 }
 
 /**
- * Brings a tensor of a mapped file to the device. May return before the bytes are there, if the
- * backend orders the copy behind what still reads the target and before what will.
+ * How blocks come to the device. A backend that can copy beside computing brings a block while the
+ * one before it computes; one that cannot copies when it is told to.
  */
-export type Carry = (target: Tensor, stored: Tensor) => void;
+export interface Carrier {
+  /** What is carried from now on may overwrite what only earlier work reads. */
+  mark(): void;
+  /** Begins to bring a tensor of a mapped file; it may return before the bytes are there. */
+  carry(target: Tensor, stored: Tensor): void;
+  /** Work that is queued from now on finds everything there that was carried. */
+  arrive(): void;
+}
+
+/** In the order of all other work. */
+export const inOrder: Carrier = {
+  mark: () => undefined,
+  carry: ops.copy,
+  arrive: () => undefined,
+};
 
 export interface StreamOptions extends ResidentOptions {
-  readonly carry?: Carry;
+  readonly carrier?: Carrier;
 }
 
 export class StreamingLender implements Lender {
@@ -45,10 +59,12 @@ export class StreamingLender implements Lender {
   readonly #streamed: readonly WeightGroup[];
   readonly #isCycle: boolean;
   readonly #slots: readonly StreamSlot[];
+  readonly #carrier: Carrier;
 
   constructor(source: Weights, options: StreamOptions, plan: StreamPlan) {
     this.#source = source;
     this.#options = { ...options, upload: true };
+    this.#carrier = options.carrier ?? inOrder;
     this.#resident = new ResidentLender(source, this.#options);
     const staying = [...plan.stream.slice(0, plan.resident), ...plan.kept];
     this.#staying = new Set(staying.map(keyOf));
@@ -74,19 +90,25 @@ export class StreamingLender implements Lender {
   #lendStreamed(group: WeightGroup, at: number): LentWeights {
     const slot = this.#slots.find((each) => each.key === keyOf(group)) ?? this.#fill(group);
     slot.users += 1;
-    const after = this.#isCycle ? (at + 1) % this.#streamed.length : at + 1;
-    const next = this.#streamed[after];
-    if (next !== undefined && !this.#slots.some(({ key }) => key === keyOf(next))) {
-      const isFree = this.#slots.some(({ users }) => users === 0);
-      if (isFree) this.#fill(next);
-    }
-    return new StreamLoan(group.id, slot);
+    this.#carrier.arrive();
+    this.#carrier.mark();
+    // The next block comes when this one's work is queued: beside it, not before it.
+    return new StreamLoan(group.id, slot, () => this.#fetchAfter(at));
   }
 
-  #fill(group: WeightGroup): StreamSlot {
-    const slot = this.#slots.find(({ users }) => users === 0);
+  #fetchAfter(at: number): void {
+    const after = this.#isCycle ? (at + 1) % this.#streamed.length : at + 1;
+    const next = this.#streamed[after];
+    if (next === undefined || this.#slots.some(({ key }) => key === keyOf(next))) return;
+    this.#fill(next, this.#streamed[at]);
+  }
+
+  /** Into a slot that nobody uses; not over `latest`, whose work may still be running. */
+  #fill(group: WeightGroup, latest?: WeightGroup): StreamSlot {
+    const free = this.#slots.filter(({ users }) => users === 0);
+    const slot = free.find(({ key }) => latest === undefined || key !== keyOf(latest)) ?? free[0];
     if (slot === undefined) throw new Error(`${group.id} was asked for while two blocks are lent`);
-    slot.fill(group, this.#source, this.#options.carry ?? ops.copy);
+    slot.fill(group, this.#source, this.#carrier.carry);
     return slot;
   }
 
@@ -137,7 +159,7 @@ class StreamSlot {
     this.#layout = layout;
   }
 
-  fill(group: WeightGroup, source: Weights, carry: Carry): void {
+  fill(group: WeightGroup, source: Weights, carry: Carrier["carry"]): void {
     this.#forget();
     const { dtype, elements } = this.#layout;
     this.#memory ??= Tensor.empty([elements], dtype);
@@ -174,16 +196,20 @@ const rowMajor = (dims: readonly number[]): readonly number[] =>
 
 class StreamLoan extends Loan {
   readonly #slot: StreamSlot;
+  readonly #returned: () => void;
   #isOpen = true;
 
-  constructor(id: string, slot: StreamSlot) {
+  constructor(id: string, slot: StreamSlot, returned: () => void) {
     super(id, slot.tensors);
     this.#slot = slot;
+    this.#returned = returned;
   }
 
   override [Symbol.dispose](): void {
-    if (this.#isOpen) this.#slot.users -= 1;
+    if (!this.#isOpen) return;
     this.#isOpen = false;
+    this.#slot.users -= 1;
+    if (this.#slot.users === 0) this.#returned();
   }
 }
 
