@@ -72,7 +72,8 @@ const fail = (error: unknown, args: readonly string[]): number => {
   const report = reportOf(error);
   if (wantsJson(args)) console.log(JSON.stringify({ type: "failed", ...report }));
   const hint = report.hint === undefined ? "" : ` ${report.hint}`;
-  console.error(`framepack: ${report.message}${hint}`);
+  // Not console.error: on a terminal that would add colours of its own.
+  process.stderr.write(`framepack: ${report.message}${hint}\n`);
   if (process.env.FRAMEPACK_DEBUG) console.error(error);
   return report.code;
 };

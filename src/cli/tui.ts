@@ -1,6 +1,7 @@
 // `framepack` on a terminal: the interface. Only flags of the interface itself are taken here; jobs are written inside.
 
 import { version } from "../../package.json";
+import { Failure } from "../engine/failure.ts";
 import { previewWords } from "../tui/preview-words.ts";
 import { choice, number, parseFlags, text } from "./flags.ts";
 
@@ -16,6 +17,15 @@ const flags = {
 
 export const run = async (args: readonly string[]): Promise<number> => {
   const { flags: given } = parseFlags("tui", flags, args);
+  if ((process.env.TERM ?? "dumb") === "dumb") {
+    throw new Failure(
+      "usage.terminal",
+      "The interface needs a terminal that moves its cursor; TERM is dumb.",
+      {
+        hint: "framepack run makes a video without it.",
+      },
+    );
+  }
   const { runTui } = await import("../tui/main.tsx");
   return runTui({
     version,

@@ -188,7 +188,7 @@ export const reduce = (state: State, action: Action): State => {
     case "message":
       return reduceMessage(state, action.message);
     case "jobs":
-      return { ...state, jobs: action.jobs };
+      return withJobs(state, action.jobs);
     case "watch":
       return { ...state, watched: action.job, screen: "run", dialog: null };
     case "loop":
@@ -249,17 +249,20 @@ const reduceMessage = (state: State, message: Exclude<Message, { type: "reply" }
         ),
       };
     case "job":
-      return { ...state, jobs: placeJob(state.jobs, message.job) };
+      return withJobs(state, placeJob(state.jobs, message.job));
     case "state": {
       const known = state.jobs.find((job) => job.id === message.job.id);
       const before = known?.view ?? emptyView;
       // Going on with a stopped job: how it stopped is past, what it made is not.
       const isEnded = message.job.endedAt !== null;
       const view = isEnded ? before : { ...before, finished: null, failed: null, cancelled: null };
-      return { ...state, jobs: placeJob(state.jobs, { ...message.job, view }) };
+      return withJobs(state, placeJob(state.jobs, { ...message.job, view }));
     }
     case "forgotten":
-      return { ...state, jobs: state.jobs.filter((job) => job.id !== message.job) };
+      return withJobs(
+        state,
+        state.jobs.filter((job) => job.id !== message.job),
+      );
     case "download": {
       const others = state.downloads.filter((d) => d.model !== message.download.model);
       return { ...state, downloads: [...others, message.download] };
@@ -269,6 +272,14 @@ const reduceMessage = (state: State, message: Exclude<Message, { type: "reply" }
     default:
       return unreachable(message);
   }
+};
+
+/** Other jobs in the list: the selected one stays selected wherever it moved. */
+const withJobs = (state: State, jobs: readonly JobSummary[]): State => {
+  const id = state.jobs[state.selected.jobs]?.id;
+  const at = jobs.findIndex((job) => job.id === id);
+  const row = at >= 0 ? at : Math.min(state.selected.jobs, Math.max(0, jobs.length - 1));
+  return { ...state, jobs, selected: { ...state.selected, jobs: row } };
 };
 
 const rank = { running: 0, queued: 1 } as const;

@@ -52,8 +52,15 @@ const profiles: Readonly<Record<Profile, Answers>> = {
   mute: { term: "xterm-256color", attributes: "" },
 };
 
+export type KittyKeys = Readonly<Record<string, string>>;
 export type Graphics =
-  | Readonly<{ kind: "kitty"; keys: Readonly<Record<string, string>>; payload: string }>
+  | Readonly<{
+      kind: "kitty";
+      keys: KittyKeys;
+      payload: string;
+      /** The keys of every chunk, the first included. */
+      chunks: readonly KittyKeys[];
+    }>
   | Readonly<{ kind: "sixel"; data: string }>
   | Readonly<{ kind: "iterm2"; payload: string }>;
 
@@ -77,7 +84,7 @@ export class Pty implements AsyncDisposable {
   readonly #process: Bun.Subprocess;
   readonly #decoder = new TextDecoder();
   #pending = "";
-  #transfer: { keys: Record<string, string>; payload: string } | null = null;
+  #transfer: { keys: KittyKeys; payload: string; chunks: KittyKeys[] } | null = null;
 
   constructor(command: readonly string[], options: PtyOptions = {}) {
     const { columns = 100, rows = 30 } = options;
@@ -180,8 +187,9 @@ export class Pty implements AsyncDisposable {
       if (this.#answers.kitty) this.#reply(`\u001b_Gi=${keys.i};OK\u001b\\`);
       return;
     }
-    this.#transfer ??= { keys, payload: "" };
+    this.#transfer ??= { keys, payload: "", chunks: [] };
     this.#transfer.payload += payload;
+    this.#transfer.chunks.push(keys);
     if (keys.m === "1") return;
     this.graphics.push({ kind: "kitty", ...this.#transfer });
     this.#transfer = null;

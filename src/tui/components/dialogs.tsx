@@ -89,18 +89,24 @@ const Help = ({ state, from }: Readonly<{ state: State; from: number }>): ReactE
   return (
     <Box paddingX={2} columnGap={2}>
       {columns.map((column) => (
-        <Box key={column[0]?.shown ?? ""} flexDirection="column" width={width}>
-          {column.map((binding) => (
-            <Line key={binding.shown} binding={binding} />
-          ))}
-        </Box>
+        <Column key={column[0]?.shown ?? ""} bindings={column} width={width} />
       ))}
     </Box>
   );
 };
 
-const Line = ({ binding }: Readonly<{ binding: Binding }>): ReactElement => (
-  <Text wrap="truncate">
-    <Text {...tone("accent")}>{binding.shown.padEnd(11)}</Text> {binding.about}
-  </Text>
-);
+type ColumnProps = Readonly<{ bindings: readonly Binding[]; width: number }>;
+
+const Column = ({ bindings, width }: ColumnProps): ReactElement => {
+  const widest = Math.max(...bindings.map(({ shown }) => shown.length));
+  return (
+    <Box flexDirection="column" width={width}>
+      {bindings.map(({ shown, about }) => (
+        <Text key={shown} wrap="truncate">
+          <Text {...tone("accent")}>{shown.padEnd(widest)}</Text>
+          {`  ${about}`}
+        </Text>
+      ))}
+    </Box>
+  );
+};

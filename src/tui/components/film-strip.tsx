@@ -35,7 +35,7 @@ export const FilmStrip = (props: FilmStripProps): ReactElement | null => {
     <Box flexDirection="column" marginTop={1} flexShrink={0}>
       <PictureView name="strip" frames={frames} columns={columns} rows={one.rows} />
       <Text {...tone("dim")} wrap="truncate">
-        finished so far, in the order of the video
+        finished so far, as in the video
       </Text>
     </Box>
   );

@@ -66,7 +66,7 @@ export const planLines = (
   ];
   const time = plan.ms === null ? plan.basis : `about ${duration(plan.ms)}, ${plan.basis}`;
   const plain = [
-    `crop ${from}${bucket.width}×${bucket.height}`,
+    `${from}${bucket.width}×${bucket.height}`,
     `${plan.frames} frames, ${plan.seconds.toFixed(2)} s`,
     `${plural(plan.sections, "section")} × ${plural(plan.steps, "step")}`,
     `${plan.tokens.total} tokens a step`,

@@ -36,7 +36,7 @@ export const Timeline = ({
   const gap = cells >= 2 ? " " : "";
   return (
     <Box flexDirection="column" flexShrink={0}>
-      <Text wrap="truncate">
+      <Text wrap="truncate" aria-hidden>
         {states.map((state, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a section is its place.
           <Text key={i} {...tone(tones[state])}>

@@ -1,9 +1,9 @@
 // What keys do on the compose screen: they move between fields, edit the one that has the keys, and open the lists over the
 // form. Everything is read from the store when a key comes, never from a drawn frame: keys may arrive several at once.
 
-import { readdirSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { Key } from "ink";
 import type { Command } from "../keys.ts";
 import type { Draft, Over, State } from "../state.ts";
@@ -33,8 +33,7 @@ export const formCommand = (tui: Tui, command: Command): void => {
       goTo(tui, neighbour(draft.field, -1, draft.expert));
       return;
     case "browse": {
-      const from = cleanPath(draft.image, homedir());
-      browse(tui, from === "" ? process.cwd() : dirname(from));
+      browse(tui, folderOf(cleanPath(draft.image, homedir())));
       return;
     }
     case "quickPrompt":
@@ -163,6 +162,13 @@ const shownChoice = (draft: Draft, id: string): string => {
 };
 
 // ---- Lists over the form -----------------------------------------------------------------------
+
+/** The folder that a typed path is about. */
+const folderOf = (path: string): string => {
+  if (path === "") return process.cwd();
+  const whole = resolve(path);
+  return statSync(whole, { throwIfNoEntry: false })?.isDirectory() ? whole : dirname(whole);
+};
 
 const browse = ({ store }: Tui, folder: string): void =>
   store.dispatch({ type: "over", over: { kind: "browse", folder, ...listFolder(folder), at: 0 } });

@@ -4,7 +4,7 @@ import type { State } from "../state.ts";
 
 export const labelWidth = 11;
 
-/** Columns of the form; the rest is for the crop and the plan. */
+/** Columns of the form; the crop and the plan at its left have the rest. */
 export const formWidthOf = ({ columns }: State["size"]): number => {
   const width = columns - 2;
   if (width >= 150) return 80;

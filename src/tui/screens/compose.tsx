@@ -1,5 +1,5 @@
-// The screen where a job is written: the form at the left; at the right the crop that the bucket makes, and what the job would
-// be: sections, exact length, time, memory.
+// The screen where a job is written: at the left the crop that the bucket makes and what the job would be, then the form. The
+// picture is at the left since text left of it would have it drawn again at every key.
 
 import { homedir } from "node:os";
 import { Box, Text } from "ink";
@@ -47,6 +47,14 @@ const Form = ({ state }: Readonly<{ state: State }>): ReactElement => {
   const { from, to } = windowOf(fields.length, at, Math.max(3, height - 8));
   return (
     <Box paddingX={1} columnGap={2}>
+      <PlanSummary
+        inspection={inspection}
+        busy={state.compose.inspecting}
+        blocked={problems.length > 0}
+        columns_max={Math.min(60, state.size.columns - 5 - formWidth)}
+        rows_max={height}
+        cell={state.capabilities.cell}
+      />
       <Box flexDirection="column" width={formWidth}>
         {fields.slice(from, to).map((field) => (
           <FormField
@@ -63,14 +71,6 @@ const Form = ({ state }: Readonly<{ state: State }>): ReactElement => {
         <Text {...tone("dim")}>{moreWords(from, fields.length - to, draft.expert)}</Text>
         <About field={fields[at]} state={state} width={formWidth} />
       </Box>
-      <PlanSummary
-        inspection={inspection}
-        busy={state.compose.inspecting}
-        blocked={problems.length > 0}
-        columns_max={Math.min(60, state.size.columns - 5 - formWidth)}
-        rows_max={height}
-        cell={state.capabilities.cell}
-      />
     </Box>
   );
 };

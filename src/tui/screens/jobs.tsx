@@ -110,26 +110,33 @@ const Detail = ({ job, state, width, rows, stacked }: DetailProps): ReactElement
         ? fitCells(first, Math.min(width, 50), rows - detailRows - 1, cell)
         : fitCells(first, Math.floor(width * 0.3), rows - 1, cell);
   const textWidth = stacked || box === null ? width : width - box.columns - 2;
-  return (
-    <Box
-      flexDirection={stacked ? "column" : "row"}
-      columnGap={2}
-      marginTop={stacked ? 0 : 1}
-      flexShrink={0}
-    >
-      {box === null ? null : (
-        <PictureView name="job" frames={frames} columns={box.columns} rows={box.rows} />
-      )}
-      <Box flexDirection="column" width={textWidth} marginTop={stacked ? 1 : 0}>
-        {detailLines(job)
-          .flatMap((line) => wrapWords(printable(line), textWidth))
-          .slice(0, detailRows - 1)
-          .map((line) => (
-            <Text key={line} wrap="truncate">
-              {line}
-            </Text>
-          ))}
-      </Box>
+  const picture =
+    box === null ? null : (
+      <PictureView name="job" frames={frames} columns={box.columns} rows={box.rows} />
+    );
+  const facts = (
+    <Box flexDirection="column" width={textWidth} height={detailRows - 1} flexShrink={0}>
+      {detailLines(job)
+        .flatMap((line) => wrapWords(printable(line), textWidth))
+        .slice(0, detailRows - 1)
+        .map((line) => (
+          <Text key={line} wrap="truncate">
+            {line}
+          </Text>
+        ))}
+    </Box>
+  );
+  // Beside the list the picture is below its facts: the first rows of the list change while a job runs, and text that changes
+  // left of a picture has it drawn again.
+  return stacked ? (
+    <Box flexDirection="column" rowGap={1} flexShrink={0}>
+      {facts}
+      {picture}
+    </Box>
+  ) : (
+    <Box columnGap={2} marginTop={1} flexShrink={0}>
+      {picture}
+      {facts}
     </Box>
   );
 };

@@ -88,6 +88,7 @@ const Progress = ({
     <Box flexDirection="column">
       <Text
         {...tone("accent")}
+        aria-hidden
       >{` ${bar(bytesDone / Math.max(1, bytesTotal), Math.max(10, width - 2))}`}</Text>
       <Text wrap="truncate">{` ${state === "verifying" ? "verifying · " : ""}${words}`}</Text>
     </Box>

@@ -128,7 +128,7 @@ const Progress = ({ job, width }: Readonly<{ job: JobSummary; width: number }>):
   const share = doneShare(view);
   return (
     <Box flexDirection="column" flexShrink={0}>
-      <Text {...tone("accent")}>
+      <Text {...tone("accent")} aria-label={`${Math.floor(share * 100)} %`}>
         {bar(share, Math.max(10, width - 6))} {String(Math.floor(share * 100)).padStart(3)} %
       </Text>
       <Text wrap="truncate">
