@@ -82,13 +82,19 @@ export class EngineClient implements Disposable {
     return this.#info;
   }
 
-  /** Sends a command; rejects with the engine's Failure, or when the connection ends first. */
-  request(body: CommandBody): Promise<Reply> {
+  /**
+   * Sends a command; rejects with the engine's Failure, or when the connection ends first. `taken` gets the reply before any
+   * later message is handed on: what it holds cannot overwrite newer news.
+   */
+  request(body: CommandBody, taken?: (reply: Reply) => void): Promise<Reply> {
     if (this.#closed) return Promise.reject(lostFailure(this.#bye));
     const id = this.#nextId++;
-    const reply = new Promise<Reply>((resolve, reject) => {
-      this.#replies.set(id, { resolve, reject });
-    });
+    const { promise: reply, resolve, reject } = Promise.withResolvers<Reply>();
+    const take = (message: Reply): void => {
+      taken?.(message);
+      resolve(message);
+    };
+    this.#replies.set(id, { resolve: take, reject });
     this.#outgoing.push(
       new TextEncoder().encode(`${JSON.stringify({ v: protocolVersion, id, ...body })}\n`),
     );

@@ -117,7 +117,6 @@ const jobCommand = (tui: Tui, command: Command): void => {
   switch (command) {
     case "open":
       store.dispatch({ type: "watch", job: job.id });
-      void effects.command({ type: "snapshot", job: job.id });
       return;
     case "cancel":
       if (job.state === "running" || job.state === "queued") {

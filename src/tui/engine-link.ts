@@ -49,6 +49,20 @@ export class EngineLink implements Disposable {
     }
   }
 
+  /** Brings the whole of a job, pictures included, which the list of jobs leaves out. */
+  async fetchJob(id: string): Promise<void> {
+    if (this.#client === null) return;
+    const { dispatch } = this.#store;
+    try {
+      await this.#client.request({ type: "snapshot", job: id }, ({ job }) => {
+        if (job === undefined) return;
+        dispatch({ type: "message", message: { type: "job", job, dropped: false } });
+      });
+    } catch (error) {
+      this.complain(error);
+    }
+  }
+
   complain(error: unknown): void {
     const { message, hint } = reportOf(error);
     const text = hint === undefined ? message : `${message} ${hint}`;
@@ -81,15 +95,16 @@ export class EngineLink implements Disposable {
       const { engine } = client;
       if (engine !== null)
         dispatch({ type: "connection", connection: { state: "connected", engine } });
-      await client.request({ type: "subscribe", job: null, previews: this.#options.previews });
-      const { jobs } = await client.request({ type: "list", limit: jobsKept });
-      dispatch({ type: "jobs", jobs: jobs ?? [] });
-      const running = jobs?.find((job) => job.state === "running");
-      if (running === undefined) return;
-      // The list leaves previews and thumbnails out; what is on the screen gets all of it.
-      const { job } = await client.request({ type: "snapshot", job: running.id });
-      if (job !== undefined)
+      // Asked together and answered at one moment: nothing happens between the list and what follows it.
+      const { previews } = this.#options;
+      const listed = client.request({ type: "list", limit: jobsKept }, ({ jobs }) =>
+        dispatch({ type: "jobs", jobs: jobs ?? [] }),
+      );
+      const subscribed = client.request({ type: "subscribe", job: null, previews }, ({ job }) => {
+        if (job === undefined) return;
         dispatch({ type: "message", message: { type: "job", job, dropped: false } });
+      });
+      await Promise.all([listed, subscribed]);
     } catch (error) {
       this.#client = null;
       const reason = reportOf(error).message;

@@ -12,6 +12,7 @@ import { Gallery } from "./pictures/gallery.ts";
 import { type Ending, TerminalSession } from "./session.ts";
 import { initialState, type Screen } from "./state.ts";
 import { type Effects, Store } from "./store.ts";
+import { fetchWholeJobs } from "./whole-jobs.ts";
 
 export type TuiOptions = Readonly<{
   version: string;
@@ -76,6 +77,7 @@ export const runTui = async (options: TuiOptions): Promise<number> => {
   session.output.on("resize", onResize);
   const ticking = setInterval(() => store.dispatch({ type: "tick", now: Date.now() }), tickMs);
   const notified = watchEndings(store, options.notify);
+  const fetching = fetchWholeJobs(store, link);
   void link.connect();
   const composed = prepareCompose(store, link);
   void openGallery(options, session, isRead).then((gallery) => {
@@ -86,6 +88,7 @@ export const runTui = async (options: TuiOptions): Promise<number> => {
   const code = await over.promise;
   clearInterval(ticking);
   notified();
+  fetching();
   composed();
   app.unmount();
   link[Symbol.dispose]();

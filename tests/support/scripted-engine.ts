@@ -14,12 +14,12 @@ import { serve } from "../../src/engine/service/server.ts";
 import { inspection } from "./scene.ts";
 import { noServices } from "./services.ts";
 
-export class ScriptedEngine implements Disposable {
+export class ScriptedEngine implements AsyncDisposable {
   /** What the engine told its computing process. */
   readonly told: ToRunner[] = [];
   inspection: Inspection = inspection();
   readonly #engine: Engine;
-  readonly #server: Disposable;
+  readonly #server: AsyncDisposable;
   #handlers: RunnerHandlers | null = null;
 
   /** `runtime` is what a client has as XDG_RUNTIME_DIR. */
@@ -93,7 +93,7 @@ export class ScriptedEngine implements Disposable {
     this.#handlers?.idle(job);
   }
 
-  [Symbol.dispose](): void {
-    this.#server[Symbol.dispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server[Symbol.asyncDispose]();
   }
 }

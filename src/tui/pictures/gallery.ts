@@ -37,6 +37,8 @@ type Held = {
   sent: Readonly<{ frames: number; width: number; height: number; box: Box }> | null;
   /** For methods that draw over cells: the sequence that draws the newest picture. */
   drawing: string;
+  /** What it was asked to show last. */
+  shown: Show | null;
 };
 
 const question = "\u001b[5n";
@@ -64,6 +66,7 @@ export class Gallery implements Disposable {
       // tmux would answer by itself and hide how slow the link is: the question goes to the terminal outside.
       question: tmux ? kitty.throughTmux(question) : question,
       bytesPerSecond: options.bytesPerSecond,
+      isOpen: kitty.isOpen,
     });
   }
 
@@ -93,6 +96,10 @@ export class Gallery implements Disposable {
   /** Shows pictures at a place, replacing what it showed. */
   show(key: string, what: Show): void {
     const held = this.#hold(key);
+    const before = held.shown;
+    held.shown = what;
+    // The same pictures come again as other objects, after a snapshot for one: they cost no byte.
+    if (before !== null && sameShow(before, what)) return;
     switch (this.#o.capabilities.method) {
       case "kitty-cells":
       case "kitty-place":
@@ -123,8 +130,13 @@ export class Gallery implements Disposable {
     this.#pacer.drop(key);
     this.#o.output.removeOverlay(key);
     if (held.id === 0) return;
-    this.#o.output.writeGraphics(this.#wrapped(kitty.deletePicture(held.id)));
-    this.#o.freed(held.id);
+    // In its turn: a transfer of the terminal's may be open, which nothing but its own chunks may follow.
+    const { id } = held;
+    this.#pacer.show(
+      `free:${id}`,
+      () => [this.#wrapped(kitty.deletePicture(id))],
+      () => this.#o.freed(id),
+    );
   }
 
   /** Rows of text that stand for a place: the picture itself in characters, placeholders, or reserved blanks. */
@@ -167,7 +179,7 @@ export class Gallery implements Disposable {
     let held = this.#places.get(key);
     if (held === undefined) {
       const isKitty = this.#o.capabilities.method.startsWith("kitty");
-      held = { id: isKitty ? this.#nextId++ : 0, sent: null, drawing: "" };
+      held = { id: isKitty ? this.#nextId++ : 0, sent: null, drawing: "", shown: null };
       this.#places.set(key, held);
       if (held.id !== 0) this.#o.owns(held.id);
     }
@@ -250,6 +262,20 @@ const sendAll = (id: number, frames: readonly Picture[], gap_ms: number): string
 
 const replaceAll = (id: number, frames: readonly Picture[]): string[] =>
   frames.flatMap((frame, i) => kitty.replaceFrame(id, i + 1, kitty.rawPayload(frame)));
+
+const sameShow = (a: Show, b: Show): boolean =>
+  a.gap_ms === b.gap_ms &&
+  a.box.columns === b.box.columns &&
+  a.box.rows === b.box.rows &&
+  a.frames.length === b.frames.length &&
+  a.frames.every((frame, i) => samePicture(frame, b.frames[i]));
+
+const samePicture = (a: Picture, b: Picture | undefined): boolean =>
+  a === b ||
+  (b !== undefined &&
+    a.width === b.width &&
+    a.height === b.height &&
+    Buffer.compare(a.rgb, b.rgb) === 0);
 
 type Sent = NonNullable<Held["sent"]>;
 const sameClip = (a: Sent, b: Sent): boolean =>

@@ -37,6 +37,9 @@ const chunked = (first: string, repeated: string, payload: KittyPayload): string
   return parts;
 };
 
+/** Whether a sequence is a chunk that more chunks of its payload must follow. */
+export const isOpen = (sequence: string): boolean => /\u001b_G[^;]*,m=1;/.test(sequence);
+
 /** Sends a picture under an id (24 bits) without showing it; one string a chunk. */
 export const transmit = (id: number, payload: KittyPayload): string[] =>
   chunked(`a=t,q=2,i=${id}`, `q=2,i=${id}`, payload);

@@ -13,6 +13,8 @@ export type PacerOptions = Readonly<{
   after: (ms: number, run: () => void) => () => void;
   /** Most bytes a second on average; null for as fast as the terminal answers. */
   bytesPerSecond: number | null;
+  /** Whether a string must be followed by the next one of its picture before anything else may be sent. */
+  isOpen: (part: string) => boolean;
 }>;
 
 const inFlightMax = 2;
@@ -27,7 +29,14 @@ const answerTimeoutMs = 5000;
  */
 export type Make = () => readonly string[] | Promise<readonly string[]>;
 
-type Work = { key: PlaceKey; make: Make; parts: string[]; done: (() => void) | null };
+type Work = {
+  key: PlaceKey;
+  make: Make;
+  parts: string[];
+  /** The string sent last. */
+  last: string;
+  done: (() => void) | null;
+};
 
 export class Pacer implements Disposable {
   readonly #o: PacerOptions;
@@ -49,13 +58,21 @@ export class Pacer implements Disposable {
   /** Queues a picture for a place; `done` runs when the last of it was handed to the terminal. */
   show(key: PlaceKey, make: Make, done?: () => void): void {
     if (this.#closed) return;
-    this.#waiting.set(key, { key, make, parts: [], done: done ?? null });
+    this.#waiting.set(key, { key, make, parts: [], last: "", done: done ?? null });
     this.#pump();
   }
 
-  /** Drops what waits for a place; what is half sent goes on, a cut picture would corrupt the stream. */
+  /** Drops what waits for a place and what is half sent, as far as it may be cut. */
   drop(key: PlaceKey): void {
     this.#waiting.delete(key);
+    if (this.#current?.key === key) this.#cut(this.#current);
+    if (this.#current?.parts.length === 0) this.#current = null;
+  }
+
+  /** Leaves of a half sent picture only what the terminal must still get before anything else. */
+  #cut(work: Work): void {
+    if (work.last === "" || !this.#o.isOpen(work.last)) work.parts = [];
+    else work.parts = work.parts.slice(0, closing(work.parts, this.#o.isOpen) + 1);
   }
 
   /** The terminal answered a status question: the oldest unit in flight is drawn. */
@@ -73,7 +90,10 @@ export class Pacer implements Disposable {
     this.#closed = true;
     this.#cancelTimer?.();
     this.#cancelTimer = null;
-    if (this.#current !== null) this.#o.write(this.#current.parts.join(""));
+    if (this.#current !== null) {
+      this.#cut(this.#current);
+      this.#o.write(this.#current.parts.join(""));
+    }
     this.#current = null;
     this.#waiting.clear();
   }
@@ -105,7 +125,8 @@ export class Pacer implements Disposable {
       work.parts.length > 0 &&
       (unit === "" || unit.length + (work.parts[0] ?? "").length <= unitBytes)
     ) {
-      unit += work.parts.shift() ?? "";
+      work.last = work.parts.shift() ?? "";
+      unit += work.last;
     }
     this.#current = work.parts.length > 0 ? work : null;
     this.#o.write(unit + this.#o.question);
@@ -144,3 +165,9 @@ export class Pacer implements Disposable {
     this.#cancelTimer = this.#o.after(Math.max(1, ms), () => this.#pump());
   }
 }
+
+/** The place of the first string that completes what is open; the last one where none does. */
+const closing = (parts: readonly string[], isOpen: (part: string) => boolean): number => {
+  const at = parts.findIndex((part) => !isOpen(part));
+  return at < 0 ? parts.length - 1 : at;
+};

@@ -18,6 +18,7 @@ const pacerUnderTest = (bytesPerSecond: number | null = null) => {
         timer.live = false;
       };
     },
+    isOpen: (part) => part.startsWith("open"),
     bytesPerSecond,
   });
   const advance = (ms: number): void => {
@@ -85,14 +86,28 @@ test("a byte budget spreads the units over time", () => {
   expect(written.length).toBe(2);
 });
 
-test("ending in the middle of a picture completes it", () => {
+test("ending in the middle of a picture sends what is open to its end, and no more", () => {
   const { pacer, written } = pacerUnderTest();
-  const part = "x".repeat(9000);
-  pacer.show("a", () => [part, part, part, "end"]);
+  const filler = "x".repeat(9000);
+  pacer.show("a", () => [`open1${filler}`, `open2${filler}`, `open3${filler}`, "closed", "next"]);
 
   pacer[Symbol.dispose]();
 
-  expect(written.join("").endsWith("end")).toBe(true);
+  expect(written.length).toBe(3);
+  expect(written[2]).toBe(`open3${filler}closed`);
+});
+
+test("a place that goes takes with it what was not begun of its picture", () => {
+  const { pacer, written } = pacerUnderTest();
+  const filler = "x".repeat(9000);
+  pacer.show("a", () => [`open1${filler}`, `closed1${filler}`, `closed2${filler}`, "closed3"]);
+  pacer.show("b", () => ["other"]);
+  pacer.drop("a");
+
+  pacer.acknowledged();
+  pacer.acknowledged();
+
+  expect(written.map((one) => one.slice(0, 7))).toEqual(["open1xx", "closed1", "other?"]);
 });
 
 test("what is replaced while it waits is never made", () => {
