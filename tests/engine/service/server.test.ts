@@ -194,6 +194,8 @@ test("a client that never reads costs the engine a bounded amount", async () => 
   const rgb = "A".repeat(100_000);
   const rssBefore = process.memoryUsage.rss();
   for (let n = 0; n < 3000; n++) {
+    // What counts is what is kept, not how late this process collects its garbage.
+    if (n % 100 === 0) Bun.gc(true);
     running.runners[0]?.event(job?.id ?? "", {
       type: "preview",
       section: 0,
