@@ -3,6 +3,7 @@
 
 const api = @import("../backend.zig");
 const Desc = api.Desc;
+const TensorMap = @import("hopper.zig").TensorMap;
 
 pub const Param = extern struct {
     ptr: u64 = 0,
@@ -227,6 +228,15 @@ pub const Attention = extern struct {
     scale: f32,
     dtype: u32,
     pad: u32 = 0,
+};
+
+pub const AttentionSm90 = extern struct {
+    q: TensorMap = .{},
+    k: TensorMap = .{},
+    v: TensorMap = .{},
+    a: Attention,
+    tiles_q: u32,
+    tiles: u32,
 };
 
 pub const Conv = extern struct {

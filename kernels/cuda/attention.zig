@@ -2,6 +2,7 @@
 
 const api = @import("../backend.zig");
 const args = @import("args.zig");
+const attention_sm90 = @import("attention_sm90.zig");
 const launch = @import("launch.zig");
 const Status = api.Status;
 
@@ -34,6 +35,7 @@ pub fn attention(a: *const api.Attention) Status {
     };
     const sequences = if (a.cu_q) |c| c.dims[0] - 1 else 1;
     if (fitsTensorCores(a)) {
+        if (attention_sm90.fits(a)) return attention_sm90.run(a, t);
         inline for (tiles) |tile| {
             if (t.size <= tile.size) return run(tile, a.q.dtype, t, sequences);
         }

@@ -5,8 +5,8 @@ const std = @import("std");
 
 /// The .cu files, in the order of launch.Module.
 const stems = [_][]const u8{
-    "adaln", "attention", "blend",   "conv3d", "copy",  "elementwise", "embed", "matmul",
-    "norm",  "patch",     "preview", "rope",   "stats", "teacache",    "unipc",
+    "adaln",  "attention", "attention_sm90", "blend",   "conv3d", "copy",  "elementwise", "embed",
+    "matmul", "norm",      "patch",          "preview", "rope",   "stats", "teacache",    "unipc",
 };
 
 /// Ampere to Blackwell, and PTX for what comes after.
@@ -67,7 +67,7 @@ fn addEmulator(
     const flags = std.mem.concat(b.allocator, []const u8, &.{ &base, wide, extra }) catch @panic("out of memory");
     lib.addCSourceFiles(.{
         .root = b.path("kernels/cuda/emulate"),
-        .files = &.{ "engine.cpp", "shadow.cpp", "warp.cpp", "memory.cpp", "fibre.cpp" },
+        .files = &.{ "engine.cpp", "shadow.cpp", "warp.cpp", "memory.cpp", "fibre.cpp", "hopper.cpp", "wgmma.cpp" },
         .flags = flags,
         .language = .cpp,
     });
@@ -126,7 +126,8 @@ fn pretendedFatbins(b: *std.Build) *std.Build.Module {
 fn compile(b: *std.Build, nvcc: []const u8, stem: []const u8) std.Build.LazyPath {
     const run = b.addSystemCommand(&.{ nvcc, "-Xptxas", "-v", "-fatbin", "-std=c++17", "--threads", "2", "-Xfatbin", "-compress-all" });
     run.setName(b.fmt("nvcc {s}.cu", .{stem}));
-    for (targets) |t| run.addArgs(&.{ "-gencode", t });
+    const own = if (std.mem.endsWith(u8, stem, "_sm90")) targets[3..4] else targets[0..];
+    for (own) |t| run.addArgs(&.{ "-gencode", t });
     run.addArgs(&.{ "-MD", "-MF" });
     _ = run.addDepFileOutputArg(b.fmt("{s}.d", .{stem}));
     run.addArg("-o");

@@ -6,6 +6,7 @@ const api = @import("../backend.zig");
 const abi = @import("../abi.zig");
 const blas = @import("blas.zig");
 const driver = @import("driver.zig");
+const hopper = @import("hopper.zig");
 const fatbins = @import("fatbins");
 const launch = @import("launch.zig");
 const ops_table = @import("ops.zig");
@@ -42,6 +43,9 @@ var about: struct {
     arch_len: usize = 0,
     bytes: u64 = 0,
     shared_max: u32 = 0,
+    major: c_int = 0,
+    minor: c_int = 0,
+    multiprocessors: u32 = 0,
 } = .{};
 /// Set on threads for which the context was made current.
 threadlocal var current: driver.Handle = null;
@@ -64,6 +68,7 @@ fn start(config: api.Config) Status {
         .launch = run,
         .download = download,
         .multiply = if (blas.start(stream)) blas.multiply else null,
+        .hopper = hopper.ofDriver(about.major, about.minor, about.multiprocessors),
         .scratch = scratch,
     });
     return .ok;
@@ -91,6 +96,7 @@ fn describe(_: api.Config) Status {
     var major: c_int = 0;
     var minor: c_int = 0;
     var shared: c_int = 0;
+    var multiprocessors: c_int = 0;
     var bytes: usize = 0;
     const asked = [_]Status{
         call("init", .cuDriverGetVersion, .{&version}),
@@ -99,6 +105,7 @@ fn describe(_: api.Config) Status {
         call("init", .cuDeviceGetAttribute, .{ &major, .major, device }),
         call("init", .cuDeviceGetAttribute, .{ &minor, .minor, device }),
         call("init", .cuDeviceGetAttribute, .{ &shared, .shared_optin, device }),
+        call("init", .cuDeviceGetAttribute, .{ &multiprocessors, .multiprocessors, device }),
     };
     for (asked) |status| if (status != .ok) return status;
     const words = .{ @divTrunc(version, 1000), @rem(@divTrunc(version, 10), 100) };
@@ -106,6 +113,9 @@ fn describe(_: api.Config) Status {
     about.arch_len = (std.fmt.bufPrint(&about.arch, "sm_{d}{d}", .{ major, minor }) catch unreachable).len;
     about.bytes = bytes;
     about.shared_max = @intCast(shared);
+    about.major = major;
+    about.minor = minor;
+    about.multiprocessors = @intCast(multiprocessors);
     if (major < 8) return abi.fail(
         .device,
         "init: {s} has compute capability {d}.{d}; the kernels need 8.0 (Ampere) or newer",

@@ -15,3 +15,5 @@
 #endif
 
 #include "numeric.cuh"
+
+#include "hopper.cuh"

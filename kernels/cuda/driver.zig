@@ -119,11 +119,21 @@ pub fn open() Status {
     return .ok;
 }
 
+/// A function that newer drivers have, after `open`.
+pub fn optional(name: [:0]const u8) ?*anyopaque {
+    return std.c.dlsym(library orelse return null, name);
+}
+
 /// Calls a driver function; the op's name begins the text of a failure.
 pub fn call(op: []const u8, comptime function: std.meta.FieldEnum(Api), args: anytype) Status {
     const result: Result = @call(.auto, @field(api, @tagName(function)), args);
+    return check(op, @tagName(function), result);
+}
+
+/// The status of a driver function's result.
+pub fn check(op: []const u8, function: []const u8, result: Result) Status {
     if (result == .success) return .ok;
-    return refuse(op, @tagName(function), result);
+    return refuse(op, function, result);
 }
 
 fn refuse(op: []const u8, function: []const u8, result: Result) Status {

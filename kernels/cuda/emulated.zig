@@ -6,6 +6,7 @@ const std = @import("std");
 const api = @import("../backend.zig");
 const abi = @import("../abi.zig");
 const fatbins = @import("fatbins");
+const hopper = @import("hopper.zig");
 const launch = @import("launch.zig");
 const ops_table = @import("ops.zig");
 const sys = @import("../sys.zig");
@@ -54,7 +55,41 @@ fn start(config: api.Config) Status {
     workers = if (config.threads == 0) sys.cpuCount() else config.threads;
     const status = alloc(launch.scratch_bytes, &scratch);
     if (status != .ok) return status;
-    launch.use(.{ .find = find, .launch = run, .download = download, .scratch = scratch });
+    launch.use(.{
+        .find = find,
+        .launch = run,
+        .download = download,
+        .hopper = if (pretendsHopper()) .{ .multiprocessors = 3, .encode = encode } else null,
+        .scratch = scratch,
+    });
+    return .ok;
+}
+
+/// FRAMEPACK_EMULATE_ARCH=sm_90a chooses the kernels that a Hopper GPU would run.
+fn pretendsHopper() bool {
+    const arch = std.c.getenv("FRAMEPACK_EMULATE_ARCH") orelse return false;
+    return std.mem.eql(u8, std.mem.span(arch), "sm_90a");
+}
+
+/// Mirrors emu::Map.
+const Map = extern struct {
+    magic: u64 = 0x70616d726f736e74,
+    address: u64,
+    dims: [3]u64,
+    strides: [2]u64,
+    box: [3]u32,
+    rank: u32,
+};
+
+fn encode(out: *hopper.TensorMap, spec: hopper.Spec) Status {
+    const map: Map = .{
+        .address = spec.ptr,
+        .dims = spec.dims,
+        .strides = spec.strides,
+        .box = spec.box,
+        .rank = spec.rank,
+    };
+    @memcpy(std.mem.asBytes(out)[0..@sizeOf(Map)], std.mem.asBytes(&map));
     return .ok;
 }
 

@@ -4,12 +4,14 @@
 const std = @import("std");
 const api = @import("../backend.zig");
 const abi = @import("../abi.zig");
+const Hopper = @import("hopper.zig").Hopper;
 const Status = api.Status;
 
 /// The .cu files: each is one module of GPU code.
 pub const Module = enum {
     adaln,
     attention,
+    attention_sm90,
     blend,
     conv3d,
     copy,
@@ -38,6 +40,8 @@ pub const Device = struct {
     download: *const fn (dst: [*]u8, src: u64, bytes: u64) Status,
     /// The matrix product by a library of the vendor; null where there is none, unsupported where it has no code.
     multiply: ?*const fn (*const api.Matmul) Status = null,
+    /// For kernels of sm_90a.
+    hopper: ?Hopper = null,
     scratch: u64 = 0,
 };
 

@@ -27,6 +27,12 @@ const mutants: readonly Mutant[] = [
   ["norm_count", "norms of [5, 1024]", wrong],
   ["rope_index", "rope of heads of 64", wrong],
   ["patch_edge", "patches 4x8x8", /outside every tensor|number/],
+  ["sm90_swizzle", "attention of 300", /nothing has written|race|number/],
+  ["sm90_no_wait", "attention of 300", race],
+  ["sm90_pending", "attention of 300", /while a product had them/],
+  ["sm90_early_release", "attention of 300", race],
+  ["sm90_no_fence", "attention of 300", /no wgmma_fence/],
+  ["sm90_no_proxy_fence", "attention over sequences of 130", /no proxy fence/],
 ];
 
 beforeAll(buildLibraries, buildTime_ms);
@@ -34,7 +40,12 @@ beforeAll(buildLibraries, buildTime_ms);
 test.each(mutants)(
   "a planted fault is noticed: %s",
   async (name, cases, shows) => {
-    const env = { FRAMEPACK_LIBRARY: mutantsPath, FRAMEPACK_MUTANT: name };
+    const arch = name.startsWith("sm90_") ? "sm_90a" : "";
+    const env = {
+      FRAMEPACK_LIBRARY: mutantsPath,
+      FRAMEPACK_MUTANT: name,
+      FRAMEPACK_EMULATE_ARCH: arch,
+    };
 
     const { out, error } = await runScript("backend-run.ts", ["emulated", cases], env);
 

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "fibre.h"
+#include "hopper.h"
 
 namespace emu {
 
@@ -90,7 +91,9 @@ u32 next_runnable(const Block& b, u32 tid) {
 void leave() {
   Fibre& from = *self();
   Block& b = *from.block;
-  const u32 next = next_runnable(b, from.tid);
+  u32 next = next_runnable(b, from.tid);
+  while (next == kThreadsMax && async_land(b)) next = next_runnable(b, from.tid);
+  if (next == from.tid) return;
   fp_fibre_switch(&from.sp, next == kThreadsMax ? b.scheduler_sp : b.fibres[next].sp);
 }
 
@@ -106,13 +109,16 @@ void fibre_main() {
   Block& b = *f.block;
   b.launch->kernel->entry(b.launch->args);
   f.is_done = true;
-  b.live--;
+  if (--b.live == 0) async_end(b);
   set_runnable(b, f.tid, false);
   leave();
   __builtin_trap();
 }
 
 }  // namespace
+
+void suspend(Site site) { wait_at(site); }
+void wake(Block& b, u32 tid) { set_runnable(b, tid, true); }
 
 void abort_block() {
   Block& b = *self()->block;
@@ -141,6 +147,7 @@ void block_barrier(Site site) {
   }
   b.barrier_arrived = 0;
   b.epoch++;
+  async_join(b);
   for (u32 t = 0; t < b.threads; t++) set_runnable(b, t, true);
 }
 
@@ -202,7 +209,7 @@ void begin_block(Worker& w, Launch& l, u64 index) {
   b.threads = b.live = l.threads;
   b.shared_size = l.shared;
   b.epoch = b.barrier_arrived = 0;
-  b.is_aborted = false;
+  b.is_aborted = b.is_async = false;
   b.last_range = {0, 0};
   memset(b.runnable, 0, sizeof b.runnable);
   memset(b.warps, 0, sizeof b.warps);

@@ -62,6 +62,7 @@ struct Warp {
 };
 
 struct Launch;
+struct Async;
 struct Block {
   Launch* launch;
   u32 index[3];
@@ -81,6 +82,9 @@ struct Block {
   Range last_range;  // where the last access of global memory hit
   void* scheduler_sp;
   bool is_aborted;
+  // sm_90a's barriers and copies (hopper.h), once the block has used one.
+  bool is_async;
+  Async* async;
   Warp warps[kThreadsMax / 32];
   Fibre fibres[kThreadsMax];
 };
@@ -97,6 +101,9 @@ inline Fibre* self() {
   return *reinterpret_cast<Fibre**>(sp & ~(kStackBytes - 1));
 }
 
+// The running fibre waits until another wakes it.
+void suspend(Site site);
+void wake(Block& b, u32 tid);
 // Ends the running block after a fault that it cannot go on from.
 [[noreturn]] void abort_block();
 void report(Site site, const char* format, ...) __attribute__((format(printf, 2, 3)));

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine.h"
+#include "hopper.h"
 
 extern "C" const void* fp_emu_kernel(const char* name);
 extern "C" u32 fp_emu_args_size(const void* kernel);
@@ -144,6 +144,24 @@ FP_CU cuEventCreate(void** event, u32) { return *event = malloc(1), kOk; }
 FP_CU cuEventDestroy_v2(void* event) { return free(event), kOk; }
 FP_CU cuEventRecord(void* event, void* stream) { return event && stream ? kOk : kInvalid; }
 FP_CU cuEventSynchronize(void* event) { return event ? kOk : kInvalid; }
+
+FP_CU cuTensorMapEncodeTiled(emu::Map* map, int dtype, u32 rank, u64 p, const u64* dims, const u64* strides,
+                             const u32* box, const u32* element_strides, int interleave, int swizzle, int promotion,
+                             int fill) {
+  if ((dtype != 6 && dtype != 9) || rank < 2 || rank > 3 || p % 16 != 0 || interleave != 0 || swizzle != 3 ||
+      promotion < 0 || promotion > 3 || fill != 0)
+    return kInvalid;
+  *map = {emu::kMapMagic, p, {1, 1, 1}, {0, 0}, {1, 1, 1}, rank};
+  for (u32 i = 0; i < rank; i++) {
+    if (dims[i] == 0 || dims[i] > 1ull << 32 || box[i] == 0 || box[i] > 256 || element_strides[i] != 1) return kInvalid;
+    map->dims[i] = dims[i];
+    map->box[i] = box[i];
+    if (i == 0) continue;
+    if (strides[i - 1] == 0 || strides[i - 1] % 16 != 0 || strides[i - 1] >= 1ull << 40) return kInvalid;
+    map->strides[i - 1] = strides[i - 1];
+  }
+  return box[0] * 2 <= 128 ? kOk : kInvalid;
+}
 
 // The emulator knows its kernels by name; the code that is loaded only has to be there.
 FP_CU cuModuleLoadData(void** module, const void* code) {

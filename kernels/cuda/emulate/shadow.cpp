@@ -1,7 +1,7 @@
 // What happened to every two bytes of shared memory since the block began: who wrote and read them last, and
 // whether an asynchronous copy is on its way to them. Two accesses of different threads, one a write, are a race
 // unless a block barrier lies between them, or, inside one warp, a warp barrier.
-#include "engine.h"
+#include "hopper.h"
 
 namespace emu {
 
@@ -132,6 +132,7 @@ u8* shared_write(u32 at, u32 bytes, Site site) {
   const Cells c = cells_of(at, bytes);
   const u64 now = stamp_of(b, self()->tid);
   check_write(b, c, now, site, "write");
+  if (b.is_async) async_store(b, at, bytes, site);
   for (u32 i = c.from; i < c.to; i++) {
     b.writers[i] = now;
     b.readers[i] = 0;

@@ -89,6 +89,8 @@ const shapes: readonly Shape[] = [
   { q: 17, k: 5, heads: 2, size: 128 },
   { q: 127, k: 48, heads: 1, size: 128 },
   { q: 129, k: 97, heads: 2, size: 128 },
+  { q: 300, k: 530, heads: 4, groups: 2, size: 128 },
+  { q: 130, k: 353, heads: 1, size: 128 },
   { q: 40, k: 65, heads: 4, groups: 2, size: 64 },
   { q: 130, k: 64, heads: 1, size: 64 },
   { q: 31, k: 63, heads: 2, size: 72 },
@@ -160,6 +162,35 @@ const ragged: Case = {
   },
 };
 
+// More than two blocks of keys per sequence, ends inside the neighbour's rows, one sequence without keys.
+const raggedWide: Case = {
+  name: "attention over sequences of 130, 0, 200 and 70 tokens, heads of 128",
+  dtypes: half,
+  run: (b) => {
+    const q = b.random([400, 2, 128]);
+    const [k, v] = [0, 1].map(() => b.random([600, 1, 128])) as [Tensor, Tensor];
+    const cuQ = b.ints([0, 130, 130, 330, 400]);
+    const cuK = b.ints([0, 380, 390, 600, 600]);
+    return [ops.attention(q, k, v, { scale: 0.09, cuQ, cuK })];
+  },
+};
+
+const raggedLoud: Case = {
+  name: "attention beside a sequence of infinite values",
+  dtypes: half,
+  run: (b) => {
+    const [q, k] = [0, 1].map(() => b.random([60, 1, 128])) as [Tensor, Tensor];
+    const row = (x: number): number => (x < 40 * 128 ? Math.sin(x) : Number.POSITIVE_INFINITY);
+    const v = b.numbers(
+      Float32Array.from({ length: 60 * 128 }, (_, x) => row(x)),
+      [60, 1, 128],
+    );
+    const bounds = b.ints([0, 40, 60]);
+    const out = ops.attention(q, k, v, { scale: 0.09, cuQ: bounds, cuK: bounds });
+    return [out.rows(0, 40)];
+  },
+};
+
 const noKeys: Case = {
   name: "attention of queries that have no keys",
   dtypes: half,
@@ -212,6 +243,8 @@ export const products: readonly Case[] = [
   oddHead,
   ...masked,
   ragged,
+  raggedWide,
+  raggedLoud,
   noKeys,
   strided,
   loud,
