@@ -39,8 +39,17 @@ export const secondsMax = 3600;
 /** Prompt tokens assumed where the prompt was not tokenised. */
 const textTokensAssumed = 64;
 
+/** Named in recipes so that one made where it exists is understood; never computed as something else. */
+const refuseQuantised = ({ precision }: Recipe): void => {
+  if (precision === "native") return;
+  throw new Failure("usage.precision", `This build cannot compute with ${precision} weights.`, {
+    hint: "Leave --precision out: the weights are used as published.",
+  });
+};
+
 export const planJob = (input: PlanInput): Plan => {
   const { recipe } = input;
+  refuseQuantised(recipe);
   const { order, fps, steps } = recipe;
   const shape = shapeOf(input);
   const { sections, bucket, latent, tokens, frames, spans } = shape;

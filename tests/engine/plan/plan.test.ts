@@ -181,3 +181,9 @@ test("a job that cannot fit is refused with 3 and the nearest setting that fits"
   expect(small.hint).toMatch(/^--spatial-tiling on --window \d fits/);
   expect(tiny.hint).toMatch(/--vram \d\.\dG is the least\.$/);
 });
+
+test("weights in a precision that this build lacks are refused, not computed as another", () => {
+  expect(() => plan({ recipe: recipe({ precision: "fp8" }) })).toThrow(
+    "This build cannot compute with fp8 weights.",
+  );
+});
