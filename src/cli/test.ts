@@ -5,16 +5,25 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { exitCodes } from "../engine/failure.ts";
+import { exitCodes, Failure } from "../engine/failure.ts";
+import { printable } from "../engine/printable.ts";
 import { choice, parseFlags, toggle } from "./flags.ts";
 import { type Counts, countsOfJunit, countsOfZig, oneCheck, sumOf } from "./test-counts.ts";
+import {
+  type Checked,
+  type Execute,
+  gpuObstacle,
+  gpuPaths,
+  requireGpuTests,
+  sanitize,
+} from "./test-gpu.ts";
 
 const checkNames = ["types", "lint", "format", "kernels", "tests"] as const;
 type CheckName = (typeof checkNames)[number];
 
 const testFlags = {
   only: choice(checkNames, "run one check only"),
-  gpu: toggle("run the tests that need a GPU; without one they fail"),
+  gpu: toggle("run the tests on a GPU instead: they need a driver and nothing else"),
   json: toggle("one line of JSON a check and one for the sum"),
 };
 
@@ -27,16 +36,52 @@ export const run = async (args: readonly string[]): Promise<number> => {
     rest_max: 100,
   });
   const json = flags.json ?? false;
+  if (flags.gpu && flags.only !== undefined) {
+    throw new Failure("usage.test", "framepack test: --gpu and --only exclude each other.");
+  }
+  if (flags.gpu) return testOnGpu(rest, json);
   const results: Counts[] = [];
   for (const name of chosen(flags.only, rest)) {
-    const from = performance.now();
-    const { counts, output } = await checks[name](rest, flags.gpu ?? false);
-    results.push(counts);
-    if (counts.failed > 0) console.error(output.replaceAll(/^\(pass\).*\n/gm, "").trimEnd());
-    const seconds = (performance.now() - from) / 1000;
-    console.log(json ? jsonLine(name, counts, seconds) : textLine(name, counts, seconds));
+    results.push(await runCheck(name, () => checks[name](rest), json));
   }
-  const sum = sumOf(results);
+  return conclude(sumOf(results), json);
+};
+
+/** The tests on a GPU: op cases, reference cases, repeatability; and the sanitizer. */
+const testOnGpu = async (words: readonly string[], json: boolean): Promise<number> => {
+  requireGpuTests(root);
+  const obstacle = gpuObstacle();
+  if (obstacle !== null) {
+    const skipped = { passed: 0, failed: 0, skipped: 1 };
+    await runCheck("gpu", async () => ({ counts: skipped, output: "", note: obstacle }), json);
+    conclude(skipped, json);
+    return exitCodes.gpu;
+  }
+  const results = [
+    await runCheck("gpu", () => bunTests(gpuPaths(words), { FRAMEPACK_TEST_GPU: "1" }), json),
+  ];
+  if (words.length === 0) {
+    results.push(await runCheck("sanitize", () => sanitize(root, execute), json));
+  }
+  return conclude(sumOf(results), json);
+};
+
+const runCheck = async (
+  name: string,
+  check: () => Promise<Checked>,
+  json: boolean,
+): Promise<Counts> => {
+  const from = performance.now();
+  const checked = await check();
+  const { counts, output } = checked;
+  if (counts.failed > 0) console.error(output.replaceAll(/^\(pass\).*\n/gm, "").trimEnd());
+  const seconds = (performance.now() - from) / 1000;
+  console.log(json ? jsonLine(name, checked, seconds) : textLine(name, checked, seconds));
+  return counts;
+};
+
+/** The last line, and the exit code. */
+const conclude = (sum: Counts, json: boolean): number => {
   if (json) console.log(JSON.stringify({ type: "tested", ...sum }));
   else console.log(`${sum.passed} passed, ${sum.failed} failed`);
   return sum.failed === 0 && sum.passed > 0 ? exitCodes.ok : exitCodes.unknown;
@@ -48,20 +93,21 @@ const chosen = (only: CheckName | undefined, rest: readonly string[]): readonly 
   return rest.length > 0 ? ["kernels", "tests"] : checkNames;
 };
 
-const textLine = (name: string, { passed, failed, skipped }: Counts, seconds: number): string => {
-  const word = failed > 0 ? "FAIL" : "ok";
+const textLine = (name: string, { counts, note }: Checked, seconds: number): string => {
+  const { passed, failed, skipped } = counts;
+  const word = failed > 0 ? "FAIL" : passed > 0 || skipped === 0 ? "ok" : "skip";
   const left = skipped > 0 ? `, ${skipped} skipped` : "";
-  const counts = `${passed} passed, ${failed} failed${left}`;
-  return `${word.padEnd(5)}${name.padEnd(8)} ${counts} (${seconds.toFixed(1)} s)`;
+  const why = note === undefined ? "" : `: ${printable(note, 300)}`;
+  const sums = `${passed} passed, ${failed} failed${left}`;
+  return `${word.padEnd(5)}${name.padEnd(8)} ${sums} (${seconds.toFixed(1)} s)${why}`;
 };
 
-const jsonLine = (name: string, counts: Counts, seconds: number): string =>
-  JSON.stringify({ type: "checked", check: name, ...counts, seconds });
+const jsonLine = (name: string, { counts, note }: Checked, seconds: number): string =>
+  JSON.stringify({ type: "checked", check: name, ...counts, seconds, ...(note && { note }) });
 
 // ---- The checks ------------------------------------------------------------------------------
 
-type Checked = Readonly<{ counts: Counts; output: string }>;
-type Check = (filters: readonly string[], gpu: boolean) => Promise<Checked>;
+type Check = (filters: readonly string[]) => Promise<Checked>;
 
 const types: Check = () => single([script("typescript/bin/tsc"), ["--noEmit"]]);
 
@@ -88,16 +134,19 @@ const kernels: Check = async (filters) => {
   };
 };
 
-const tests: Check = async (filters, gpu) => {
+const tests: Check = (filters) => bunTests(filters, {});
+
+const bunTests = async (
+  filters: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Checked> => {
   const folder = mkdtempSync(join(tmpdir(), "framepack-report-"));
   try {
     const report = join(folder, "report.xml");
     const reporting = ["--reporter=junit", `--reporter-outfile=${report}`, "--timeout=120000"];
-    const { code, output } = await execute(
-      process.execPath,
-      ["test", ...reporting, ...filters],
-      gpu ? { FRAMEPACK_TEST_GPU: "1" } : {},
-    );
+    const { code, output } = await execute(process.execPath, ["test", ...reporting, ...filters], {
+      env,
+    });
     const xml = existsSync(report) ? readFileSync(report, "utf8") : "";
     return { counts: countsOfJunit(xml, code, filters.length > 0), output };
   } finally {
@@ -125,11 +174,7 @@ const zigPath = (): string => {
   return existsSync(own) ? own : "zig";
 };
 
-const execute = async (
-  program: string,
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<Readonly<{ code: number; output: string }>> => {
+const execute: Execute = async (program, args, { env = {}, ms_max } = {}) => {
   const path = program.includes("/") ? program : Bun.which(program);
   if (path === null) return { code: 127, output: `${program} is not there.` };
   const child = Bun.spawn([path, ...args], {
@@ -138,6 +183,7 @@ const execute = async (
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
+    ...(ms_max === undefined ? {} : { timeout: ms_max }),
   });
   const [out, err] = await Promise.all([
     new Response(child.stdout).text(),
