@@ -60,7 +60,11 @@ export const runTui = async (options: TuiOptions): Promise<number> => {
     parting = words;
     over.resolve(exitCodes.ok);
   };
-  const tui = { store, effects: effectsOf({ store, link, session, leave }) };
+  const redraw = (): void => {
+    session.output.emit("resizing");
+    session.output.emit("resize");
+  };
+  const tui = { store, effects: effectsOf({ store, link, session, leave, redraw }) };
   // Drawn at once, without pictures: what the terminal can show is known only when it has answered.
   const app = render(<App tui={tui} gallery={null} />, {
     stdout: session.output as unknown as NodeJS.WriteStream,
@@ -70,11 +74,15 @@ export const runTui = async (options: TuiOptions): Promise<number> => {
     incrementalRendering: true,
     interactive: true,
   });
-  const onResize = (): void => {
+  // Before Ink draws for the new size: nothing of the old one stays, and the state knows the new one.
+  session.output.on("resizing", () => {
     const { columns, rows } = session.output;
+    if (!isRead) {
+      app.clear();
+      session.output.clear();
+    }
     store.dispatch({ type: "resized", columns, rows });
-  };
-  session.output.on("resize", onResize);
+  });
   const ticking = setInterval(() => store.dispatch({ type: "tick", now: Date.now() }), tickMs);
   const notified = watchEndings(store, options.notify);
   const fetching = fetchWholeJobs(store, link);
@@ -124,9 +132,10 @@ type Parts = Readonly<{
   link: EngineLink;
   session: TerminalSession;
   leave: (words: string | null) => void;
+  redraw: () => void;
 }>;
 
-const effectsOf = ({ store, link, session, leave }: Parts): Effects => ({
+const effectsOf = ({ store, link, session, leave, redraw }: Parts): Effects => ({
   command: (body) => link.tell(body),
   start: () => startJob(store, link),
   compose: (recipe) => {
@@ -139,10 +148,7 @@ const effectsOf = ({ store, link, session, leave }: Parts): Effects => ({
   copy: (text) =>
     session.output.writeGraphics(`\u001b]52;c;${Buffer.from(text).toString("base64")}\u0007`),
   reconnect: () => void link.connect(),
-  redraw: () => {
-    session.output.writeGraphics("\u001b[2J\u001b[H");
-    session.output.emit("resize");
-  },
+  redraw,
   leave,
   refreshModels: async () => {
     try {

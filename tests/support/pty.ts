@@ -65,7 +65,7 @@ export type Graphics =
   | Readonly<{ kind: "iterm2"; payload: string }>;
 
 const sequences =
-  /\u001b_G([^;\u001b]*);?([^\u001b]*)\u001b\\|\u001bP([\d;]*)q([^\u001b]*)\u001b\\|\u001b\]1337;File=[^:]*:([^\u0007]*)\u0007|\u001b\[>0q|\u001b\[c|\u001b\[16t|\u001b\[\?2026\$p|\u001b\[5n/g;
+  /\u001b_G([^;\u001b]*);?([^\u001b]*)\u001b\\|\u001bP([\d;]*)q([^\u001b]*)\u001b\\|\u001b\]1337;File=[^:]*:([^\u0007]*)\u0007|\u001b\[>0?q|\u001b\[>?c|\u001b\[16t|\u001b\[\?2026\$p|\u001b\[5n/g;
 
 export type PtyOptions = Readonly<{
   columns?: number;
@@ -199,7 +199,8 @@ export class Pty implements AsyncDisposable {
     const { attributes, name, cell, synchronised } = this.#answers;
     if (attributes === "") return;
     if (question === "\u001b[c") this.#reply(`\u001b[?${attributes}c`);
-    else if (question === "\u001b[>0q" && name !== undefined)
+    else if (question === "\u001b[>c") this.#reply("\u001b[>1;4000;41c");
+    else if (/^\u001b\[>0?q$/.test(question) && name !== undefined)
       this.#reply(`\u001bP>|${name}\u001b\\`);
     else if (question === "\u001b[16t" && cell !== undefined)
       this.#reply(`\u001b[6;${cell[1]};${cell[0]}t`);

@@ -37,7 +37,8 @@ export class FrameStream extends EventEmitter {
   readonly #overlays = new Map<string, Known>();
   readonly #onResize = (): void => {
     this.#tracker.resize(this.columns, this.rows);
-    for (const known of this.#overlays.values()) known.at = null;
+    // Who draws clears first, so that nothing of the old size stays.
+    this.emit("resizing");
     this.emit("resize");
   };
   #frame: string | null = null;
@@ -99,6 +100,17 @@ export class FrameStream extends EventEmitter {
     if (known === undefined) return;
     this.#overlays.delete(key);
     if (known.at !== null) this.#put(known.overlay.erase());
+  }
+
+  /** An empty screen with the cursor at its corner; every picture over cells is drawn anew with the next frame. */
+  clear(): void {
+    let erasing = "";
+    for (const known of this.#overlays.values()) {
+      if (known.at !== null) erasing += known.overlay.erase();
+      known.at = null;
+    }
+    this.#put(`${erasing}\u001b[2J\u001b[H`);
+    this.#tracker.follow("\u001b[H");
   }
 
   /** For pictures' data, which moves no cursor: goes straight out between frames. */
