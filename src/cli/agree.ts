@@ -1,6 +1,7 @@
 // Yes or no, asked on a terminal.
 
 import { createInterface } from "node:readline/promises";
+import { say } from "./say.ts";
 
 /** Off a terminal nobody can answer: then `offTerminal` counts. Enter alone means no. */
 export const agrees = async (
@@ -9,7 +10,7 @@ export const agrees = async (
 ): Promise<boolean> => {
   const { stdin, stderr } = process;
   if (!stdin.isTTY || !stderr.isTTY) {
-    if (!offTerminal) console.error(`${question} --yes answers it off a terminal.`);
+    if (!offTerminal) say(`${question} --yes answers it off a terminal.`);
     return offTerminal;
   }
   using lines = createInterface({ input: stdin, output: stderr });

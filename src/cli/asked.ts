@@ -5,6 +5,7 @@ import { chooseOutput } from "../engine/media/output-name.ts";
 import { measurePicture } from "../engine/media/picture.ts";
 import { type Resolved, recipeOf, resolveSettings } from "../engine/settings.ts";
 import { type Flags, parseFlags, toggle } from "./flags.ts";
+import { requireModel } from "./require-model.ts";
 import { settingFlags, settingsOf } from "./setting-flags.ts";
 
 export const outputFlags = {
@@ -40,5 +41,6 @@ export const recipeToRun = async (resolved: Resolved): Promise<Recipe> => {
   const out = chooseOutput(recipe.out, recipe);
   // The job looks again; here it costs nothing yet, neither a library nor an engine.
   await measurePicture(recipe.image);
+  requireModel(recipe.model);
   return { ...recipe, out };
 };

@@ -5,6 +5,7 @@ import { printable } from "../engine/printable.ts";
 import type { Download } from "../engine/protocol.ts";
 import { size, span } from "../engine/words.ts";
 import { LiveBlock } from "./live-block.ts";
+import { say } from "./say.ts";
 
 type Options = Readonly<{ json: boolean; terminal: NodeJS.WriteStream }>;
 
@@ -40,7 +41,7 @@ export class DownloadReporter implements Disposable {
   };
 
   say(line: string): void {
-    if (this.#block === undefined) console.error(line);
+    if (this.#block === undefined) say(line);
     else this.#block.say(line);
   }
 
@@ -52,7 +53,7 @@ export class DownloadReporter implements Disposable {
     const percent = Math.floor((100 * download.bytesDone) / Math.max(1, download.bytesTotal));
     if (percent < this.#percent + step_percent) return;
     this.#percent = percent;
-    console.error(downloadLine(download));
+    say(downloadLine(download));
   }
 
   #lines(columns: number): readonly string[] {

@@ -21,6 +21,7 @@ import { quoted } from "../engine/printable.ts";
 import { count, size } from "../engine/words.ts";
 import { agrees } from "./agree.ts";
 import { DownloadReporter } from "./download-reporter.ts";
+import { say } from "./say.ts";
 import { stopOnSignals } from "./stop-signals.ts";
 
 export type ModelsOptions = Readonly<{
@@ -32,19 +33,29 @@ export type ModelsOptions = Readonly<{
 }>;
 
 export const pull = async (name: string, options: ModelsOptions): Promise<number> => {
-  const { cache, json, yes, check, latest: isLatest } = options;
+  const { cache, json, check, latest } = options;
   const model = published(name);
-  const hub = hubOf();
   const status = modelStatus(model, cache);
-  if (status.state === "complete" && !check && !isLatest) {
+  if (status.state === "complete" && !check && !latest) {
     if (json) console.log(JSON.stringify({ type: "model", ...status }));
-    else console.error(`${model.name} is complete: ${size(status.bytesTotal)} in ${cache}.`);
+    else say(`${model.name} is complete: ${size(status.bytesTotal)} in ${cache}.`);
     return exitCodes.ok;
   }
+  if (!(await pullAsked(model, options))) say("Nothing was changed.");
+  return exitCodes.ok;
+};
+
+/** Shows the licences, asks on a terminal, fetches; false when the answer was no. */
+export const pullAsked = async (
+  model: PublishedModel,
+  options: ModelsOptions,
+): Promise<boolean> => {
+  const { cache, json, yes, check, latest: isLatest } = options;
+  const hub = hubOf();
   sayLicences(model);
-  const left = status.bytesTotal - status.bytesPresent;
-  const question = `Fetch about ${size(left)} from ${hub.host} into ${cache}?`;
-  if (!yes && !json && !(await agrees(question, { offTerminal: true }))) return declined();
+  const { bytesTotal, bytesPresent } = modelStatus(model, cache);
+  const question = `Fetch about ${size(bytesTotal - bytesPresent)} from ${hub.host} into ${cache}?`;
+  if (!yes && !json && !(await agrees(question, { offTerminal: true }))) return false;
   await watched(json, async (signal, report) => {
     if (check) {
       const progress = new PullProgress(model.name, report.listen, () => performance.now());
@@ -53,7 +64,7 @@ export const pull = async (name: string, options: ModelsOptions): Promise<number
     }
     await pullModel({ model, cache, hub, signal, isLatest, onProgress: report.listen });
   });
-  return exitCodes.ok;
+  return true;
 };
 
 /** A published model by its hashes and structure, anything else by its structure. */
@@ -63,7 +74,7 @@ export const verify = async (name: string, options: ModelsOptions): Promise<numb
   if (model === undefined) {
     const { tensors, bytes } = checkStructure(resolveModel(name, { cache }));
     if (json) console.log(JSON.stringify({ type: "verified", name, tensors, bytes }));
-    else console.error(`${count(tensors, "tensor")}, ${size(bytes)}: as its configs promise.`);
+    else say(`${count(tensors, "tensor")}, ${size(bytes)}: as its configs promise.`);
     return exitCodes.ok;
   }
   await watched(json, async (signal, report) => {
@@ -92,11 +103,14 @@ export const remove = async (name: string, options: ModelsOptions): Promise<numb
     );
   }
   const question = `Remove ${size(removal.bytes)} (${repos.join(", ")}) from ${cache}?`;
-  if (!yes && !(await agrees(question, { offTerminal: false }))) return declined();
+  if (!yes && !(await agrees(question, { offTerminal: false }))) {
+    say("Nothing was changed.");
+    return exitCodes.ok;
+  }
   removeFiles(removal, cache);
   if (json)
     console.log(JSON.stringify({ type: "removed", name: model.name, bytes: removal.bytes }));
-  else console.error(`${size(removal.bytes)} are free again.`);
+  else say(`${size(removal.bytes)} are free again.`);
   return exitCodes.ok;
 };
 
@@ -112,14 +126,9 @@ const published = (name: string): PublishedModel => {
 
 const sayLicences = (model: PublishedModel): void => {
   const { name, about } = model;
-  console.error(`${name}: ${about}; about ${size(listedBytes(model))} in all.`);
-  console.error("The weights are not part of this program. Fetching them means accepting:");
-  for (const licence of licencesOf(model)) console.error(`  ${licence}`);
-};
-
-const declined = (): number => {
-  console.error("Nothing was changed.");
-  return exitCodes.ok;
+  say(`${name}: ${about}; about ${size(listedBytes(model))} in all.`);
+  say("The weights are not part of this program. Fetching them means accepting:");
+  for (const licence of licencesOf(model)) say(`  ${licence}`);
 };
 
 /** Runs something long that Ctrl-C stops, with its progress shown. */

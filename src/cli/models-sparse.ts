@@ -6,6 +6,7 @@ import { quoted } from "../engine/printable.ts";
 import { writeSparseModel } from "../engine/weights/sparse.ts";
 import { count, size } from "../engine/words.ts";
 import type { ModelsOptions } from "./models-actions.ts";
+import { say } from "./say.ts";
 
 const variants = {
   framepack: "inverted",
@@ -30,9 +31,7 @@ export const writeSparse = async (
   if (json) console.log(JSON.stringify({ type: "sparse", path, ...made }));
   else {
     const text = `${count(made.tensors, "tensor")} in ${count(made.files, "file")}, ${size(made.bytes)}`;
-    console.error(
-      `${text}, all of it holes. It makes no video; it is for trying plans and loaders.`,
-    );
+    say(`${text}, all of it holes. It makes no video; it is for trying plans and loaders.`);
     console.log(path);
   }
   return exitCodes.ok;

@@ -10,6 +10,7 @@ import { quoted } from "../engine/printable.ts";
 import { size } from "../engine/words.ts";
 import { parseFlags, text, toggle } from "./flags.ts";
 import { type ModelsOptions, pull, remove, verify } from "./models-actions.ts";
+import { say } from "./say.ts";
 
 const modelFlags = {
   cache: text("FOLDER", "the Hugging Face cache to use"),
@@ -76,7 +77,7 @@ const list = ({ cache, json }: ModelsOptions): number => {
       state === "partial" ? `${size(bytesPresent)} of ${size(bytesTotal)}` : size(bytesTotal);
     console.log(`${name.padEnd(14)} ${state.padEnd(9)} ${bytes.padEnd(18)} ${title}`);
   }
-  if (!json) console.error(`The cache is ${cache}.`);
+  if (!json) say(`The cache is ${cache}.`);
   return exitCodes.ok;
 };
 

@@ -3,6 +3,7 @@
 import { outputFlags, recipeToRun, settingsFromArgs } from "./asked.ts";
 import { type Flags, toggle } from "./flags.ts";
 import { runInForeground } from "./foreground.ts";
+import { offerModel } from "./require-model.ts";
 
 const runFlags = {
   ...outputFlags,
@@ -11,6 +12,7 @@ const runFlags = {
 
 export const run = async (args: readonly string[]): Promise<number> => {
   const { resolved, shown, detach } = settingsFromArgs("run", args, runFlags);
+  await offerModel(resolved.values.model);
   if (!detach) return (await runInForeground(() => recipeToRun(resolved), shown)).code;
   const { submitOnly } = await import("./via-engine.ts");
   const job = await submitOnly(await recipeToRun(resolved));
