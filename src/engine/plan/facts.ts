@@ -27,6 +27,11 @@ export type ModelFacts = Readonly<{
   clip: ClipConfig;
   siglip: SiglipConfig;
   preprocessor: PreprocessorConfig;
+  /**
+   * The half precision that the autoencoder keeps its range in: the published one's is float16; one
+   * that was made in bfloat16 may overflow there.
+   */
+  vaeHalf: "f16" | "bf16";
   /** Bytes of the weights as they lie in their files. */
   bytes: Readonly<Record<"transformer" | "vae" | "llama" | "clip" | "siglip", number>>;
 }>;
@@ -43,6 +48,7 @@ export const readFacts = ({ parts, settings }: ModelFolder): ModelFacts => ({
     join(parts.feature_extractor, "preprocessor_config.json"),
     preprocessorConfig,
   ),
+  vaeHalf: halfOf(parts.vae),
   bytes: {
     transformer: weightBytes(parts.transformer),
     vae: weightBytes(parts.vae),
@@ -51,6 +57,12 @@ export const readFacts = ({ parts, settings }: ModelFolder): ModelFacts => ({
     siglip: weightBytes(parts.image_encoder),
   },
 });
+
+const halfOf = (folder: string): ModelFacts["vaeHalf"] => {
+  using source = new WeightSource(folder, headersOnly);
+  const isBf16 = source.names().some((name) => source.info(name)?.dtype === "bf16");
+  return isBf16 ? "bf16" : "f16";
+};
 
 const weightBytes = (folder: string): number => {
   using source = new WeightSource(folder, headersOnly);

@@ -29,6 +29,12 @@ export const openMachine = (recipe: Wanted): Machine => {
   return { info, isCpu, deviceBytes, dtypes: dtypesOf(recipe.dtype, isCpu) };
 };
 
+/** The same machine for a model whose autoencoder needs another half precision than float16. */
+export const machineFor = (machine: Machine, vaeHalf: "f16" | "bf16"): Machine => {
+  const { dtypes } = machine;
+  return { ...machine, dtypes: { ...dtypes, vae: dtypes.vae === "f16" ? vaeHalf : dtypes.vae } };
+};
+
 /**
  * The encoders and the autoencoder run in float16 on a device, as published. On the CPU they run in
  * float32, which is as fast there and nearer to the exact result; they are a small part of the

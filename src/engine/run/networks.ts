@@ -48,13 +48,14 @@ export const streamsOf = (facts: ModelFacts, placement: Placement): Streams => (
  */
 export const openNetworks = (
   { parts }: ModelFolder,
-  { dtypes, isCpu }: Machine,
+  { dtypes, info }: Machine,
   streams?: Streams,
 ): Networks => {
   const options = (dtype: LoadOptions["dtype"]): LoadOptions => ({
     dtype,
     mapper: tensorMapper,
-    upload: !isCpu,
+    // Only the CPU computes on the mapped files themselves.
+    upload: info.backend !== "cpu",
   });
   const streaming = (dtype: LoadOptions["dtype"], plan: StreamPlan | undefined): LoadOptions => ({
     ...options(dtype),

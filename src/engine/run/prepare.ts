@@ -29,7 +29,7 @@ import {
   noteOutput,
   refuseOther,
 } from "./checkpoint.ts";
-import { type Machine, openMachine } from "./machine.ts";
+import { type Machine, machineFor, openMachine } from "./machine.ts";
 import type { Reporter } from "./reporter.ts";
 
 export type PrepareOptions = Readonly<{
@@ -65,13 +65,14 @@ export type Prepared = Readonly<{
 export const prepareJob = async (recipe: Recipe, options: PrepareOptions): Promise<Prepared> => {
   const { reporter, stateDir, jobDir } = options;
   reporter.phase("check");
-  const machine = openMachine(recipe);
-  const { info } = machine;
+  const opened = openMachine(recipe);
+  const { info } = opened;
   const device = info.device || info.cpu;
   reporter.emit({ type: "started", backend: info.backend, device, version });
   const whole = await readPicture(recipe.image);
   const model = resolveModel(recipe.model);
   const facts = readFacts(model);
+  const machine = machineFor(opened, facts.vaeHalf);
   const modelId = modelHash(model);
   const tokenizer = new PromptTokenizer(model.parts, model.settings.promptTemplate);
   const prompt = tokenizer.encode(recipe.prompt);
