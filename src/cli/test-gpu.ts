@@ -44,8 +44,11 @@ const error_code = 99;
 const tool_ms_max = 900_000;
 
 /** Every tool is one check. They watch the kernels of all op cases, whose answers nobody compares. */
-export const sanitize = async (root: string, execute: Execute): Promise<Checked> => {
-  const sanitizer = Bun.which("compute-sanitizer");
+export const sanitize = async (
+  root: string,
+  execute: Execute,
+  sanitizer: string | null = Bun.which("compute-sanitizer"),
+): Promise<Checked> => {
   if (sanitizer === null) {
     const note = "compute-sanitizer is not on PATH";
     return { counts: { passed: 0, failed: 0, skipped: tools.length }, output: "", note };

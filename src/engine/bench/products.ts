@@ -16,43 +16,41 @@ export interface Bench {
 }
 
 export const attentionTasks = (bench: Bench): readonly Task[] => {
-  const { sizes } = bench;
+  const { sizes, dtype, vaeDtype } = bench;
   const { heads, headDim } = sizes.transformer;
   const [frames, rows, columns] = sizes.latents;
-  const middle = sizes.vae.blocks.at(-1) ?? 1;
+  const step = { tokens: sizes.section.tokens, heads, size: headDim };
+  const tile = Math.min(5, frames);
+  const middle = { tokens: tile * rows * columns, heads: 1, size: sizes.vae.blocks.at(-1) ?? 1 };
   return [
-    attention(bench, { tokens: sizes.section.tokens, heads, size: headDim }),
-    attention(bench, {
-      // The middle of the decoder, one tile in time.
-      frames: Math.min(5, frames),
-      tokens: Math.min(5, frames) * rows * columns,
-      heads: 1,
-      size: middle,
-    }),
+    attention(bench, dtype, step),
+    // One frame hides nothing, but a kernel that knows no masks leaves it to the general one.
+    attention(bench, dtype, { ...step, frames: 1 }),
+    attention(bench, vaeDtype, { ...middle, frames: tile }),
   ];
 };
 
 type AttentionShape = Readonly<{ tokens: number; heads: number; size: number; frames?: number }>;
 
-const attention = (bench: Bench, { tokens, heads, size, frames }: AttentionShape): Task => {
-  const dtype = frames === undefined ? bench.dtype : bench.vaeDtype;
+const attention = (bench: Bench, dtype: FloatDtype, shape: AttentionShape): Task => {
+  const { tokens, heads, size, frames } = shape;
   const dims = [tokens, heads, size];
   // A frame sees itself and those before it.
   const seen = frames === undefined ? 1 : (frames + 1) / (2 * frames);
+  const frame = frames === undefined ? undefined : tokens / frames;
   const about = {
     part: "attention" as const,
-    name: `${tokens} tokens × ${heads} × ${size}${frames === undefined ? "" : ", by frames"}`,
+    name: `${tokens} tokens × ${heads} × ${size}${frame ? `, frames of ${frame}` : ""}`,
     dtype,
     work: { attention: 4 * tokens ** 2 * heads * size * seen },
     bytes: 4 * tokens * heads * size * bytesEach(dtype),
   };
-  const masked =
-    frames === undefined ? {} : { mask: "frame_causal" as const, frame: tokens / frames };
+  const mask = frame === undefined ? {} : { mask: "frame_causal" as const, frame };
   return opTask(about, (bag) => {
     const [q, k, v] = [0, 1, 2].map(() => bag.add(bench.random.make(dims, dtype)));
     if (!q || !k || !v) throw new Error("attention takes three tensors");
     const out = bag.add(Tensor.empty(dims, dtype));
-    const options = { scale: 1 / Math.sqrt(size), out, ...masked };
+    const options = { scale: 1 / Math.sqrt(size), out, ...mask };
     return () => {
       ops.attention(q, k, v, options);
     };
