@@ -230,6 +230,8 @@ pub const Attention = extern struct {
     pad: u32 = 0,
 };
 
+pub const MatmulSm90 = extern struct { a: TensorMap = .{}, w: TensorMap = .{}, m: Matmul };
+
 pub const AttentionSm90 = extern struct {
     q: TensorMap = .{},
     k: TensorMap = .{},

@@ -5,8 +5,9 @@ const std = @import("std");
 
 /// The .cu files, in the order of launch.Module.
 const stems = [_][]const u8{
-    "adaln",  "attention", "attention_sm90", "blend",   "conv3d", "copy",  "elementwise", "embed",
-    "matmul", "norm",      "patch",          "preview", "rope",   "stats", "teacache",    "unipc",
+    "adaln",  "attention",   "attention_sm90", "blend", "conv3d",  "copy", "elementwise", "embed",
+    "matmul", "matmul_sm90", "norm",           "patch", "preview", "rope", "stats",       "teacache",
+    "unipc",
 };
 
 /// Ampere to Blackwell, and PTX for what comes after.

@@ -117,28 +117,10 @@ FP_FN u64 operand_at(u32 at, u32 columns) {
 // 8 j + lane % 4 * 2 + e of row lane / 4 + 8 half; the columns returned begin at 32 g + lane % 4 * 8.
 template <u32 count>
 FP_FN F8 eight_columns(const float (&sums)[count], u32 g, u32 half) {
-  const bool low = (lane_id() & 1) == 0, front = (lane_id() & 2) == 0;
-  U2 p[4], q[2][2], r[2][2];
+  U2 p[4];
   FP_UNROLL for (u32 n = 0; n < 4; n++) {
     const u32 i = 4 * (4 * g + n) + 2 * half;
     p[n] = U2{{bits_of_float(sums[i]), bits_of_float(sums[i + 1])}};
   }
-  FP_UNROLL for (u32 n = 0; n < 2; n++) {
-    const U2 keep = low ? p[2 * n] : p[2 * n + 1], send = low ? p[2 * n + 1] : p[2 * n];
-    const U2 got = shuffle_xor(send, 1);
-    q[n][0] = low ? keep : got;
-    q[n][1] = low ? got : keep;
-  }
-  FP_UNROLL for (u32 j = 0; j < 2; j++) {
-    const U2 keep = front ? q[0][j] : q[1][j], send = front ? q[1][j] : q[0][j];
-    const U2 got = shuffle_xor(send, 2);
-    r[0][j] = front ? keep : got;
-    r[1][j] = front ? got : keep;
-  }
-  F8 x;
-  FP_UNROLL for (u32 j = 0; j < 4; j++) {
-    x.v[2 * j] = float_of_bits(r[j / 2][j % 2].v[0]);
-    x.v[2 * j + 1] = float_of_bits(r[j / 2][j % 2].v[1]);
-  }
-  return x;
+  return eight_of_pairs(p);
 }

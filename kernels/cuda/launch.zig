@@ -18,6 +18,7 @@ pub const Module = enum {
     elementwise,
     embed,
     matmul,
+    matmul_sm90,
     norm,
     patch,
     preview,

@@ -2,15 +2,7 @@
 //   a [M, K]    w [N, K]    bias, gate [N]    residual, out [M, N]    rows strided
 // tile: tensor cores, both inputs of one 16-bit type. rows: few rows of a, one warp a column, memory bound.
 // plain: f32 arithmetic, any types; also what the others are proven against.
-#include "tile.cuh"
-
-struct MatmulArgs {
-  Rows out, a, w, residual;  // residual.ptr 0: none
-  Param bias, gate;
-  u32 m, n, k;
-  u32 act;
-  u32 tiles_m, tiles_n;
-};
+#include "matmul.cuh"
 
 FP_FN float epilogue(const MatmulArgs& a, float sum, u64 row, u32 col) {
   float y = act_of(a.act, a.bias.ptr ? sum + param_at(a.bias, col) : sum);
@@ -46,13 +38,6 @@ FP_FN void fetch_stage(const MatmulArgs& a, u32 stage, u32 m0, u32 n0, u32 k0) {
   }
 }
 
-// Where the rows of out and residual begin, for store_tile.
-struct MatmulPlaces {
-  const MatmulArgs& a;
-  FP_FN_MEMBER u64 out(u64 row) const { return row * a.out.stride; }
-  FP_FN_MEMBER u64 residual(u64 row) const { return row * a.residual.stride; }
-};
-
 template <class T>
 FP_FN void matmul_tile_body(const MatmulArgs& a) {
   // Tiles go down eight rows of tiles before the next column, so that W's rows stay in L2.
@@ -80,11 +65,7 @@ FP_FN void matmul_tile_body(const MatmulArgs& a) {
     copy_async_commit();
     tile_multiply<T>(sums, step % kTileStages * kTileStageBytes, warp_m, warp_n);
   }
-  const Epilogue e = {
-      a.out.ptr, a.out.dtype, a.residual.ptr,
-      a.bias,    a.gate,      a.m,
-      a.n,       a.act,       a.out.aligned && (a.residual.ptr == 0 || a.residual.aligned)};
-  store_tile<T>(e, MatmulPlaces{a}, sums, m0 + warp_m, n0 + warp_n);
+  store_tile<T>(epilogue_of(a), MatmulPlaces{a}, sums, m0 + warp_m, n0 + warp_n);
 }
 
 FP_KERNEL(matmul_tile_bf16_kernel, MatmulArgs, kTileThreads, 2) { matmul_tile_body<bf16>(args); }

@@ -3,6 +3,7 @@
 const api = @import("../backend.zig");
 const args = @import("args.zig");
 const launch = @import("launch.zig");
+const matmul_sm90 = @import("matmul_sm90.zig");
 const Status = api.Status;
 
 const tile = 128;
@@ -37,6 +38,7 @@ pub fn matmul(a: *const api.Matmul) Status {
         const status = multiply(a);
         if (status != .unsupported) return status;
     }
+    if (matmul_sm90.fits(a)) return matmul_sm90.run(a, m);
     const shape: launch.Shape = .{
         .grid = launch.line(@as(u64, m.tiles_m) * m.tiles_n, 1),
         .threads = 256,

@@ -195,3 +195,30 @@ FP_FN V block_sum(V v, u32 at) {
   if (!FP_MUTANT(sum_no_barrier)) sync_threads();
   return total;
 }
+
+// ---------------------------------------------------------------- columns of a product
+
+FP_FN U2 pick(bool first, U2 a, U2 b) { return first ? a : b; }
+
+// A product leaves a lane four pairs of columns, eight apart: pair n is columns 8 n + lane % 4 * 2 and the next. Four
+// neighbouring lanes transpose 4 x 4 of them; a lane then has the eight columns from lane % 4 * 8 on.
+FP_FN F8 eight_of_pairs(const U2 (&p)[4]) {
+  const bool low = (lane_id() & 1) == 0, front = (lane_id() & 2) == 0;
+  U2 q[2][2], r[2][2];
+  FP_UNROLL for (u32 n = 0; n < 2; n++) {
+    const U2 got = shuffle_xor(pick(low, p[2 * n + 1], p[2 * n]), 1);
+    q[n][0] = pick(low, p[2 * n], got);
+    q[n][1] = pick(low, got, p[2 * n + 1]);
+  }
+  FP_UNROLL for (u32 j = 0; j < 2; j++) {
+    const U2 got = shuffle_xor(pick(front, q[1][j], q[0][j]), 2);
+    r[0][j] = pick(front, q[0][j], got);
+    r[1][j] = pick(front, got, q[1][j]);
+  }
+  F8 x;
+  FP_UNROLL for (u32 j = 0; j < 4; j++) {
+    x.v[2 * j] = float_of_bits(r[j / 2][j % 2].v[0]);
+    x.v[2 * j + 1] = float_of_bits(r[j / 2][j % 2].v[1]);
+  }
+  return x;
+}

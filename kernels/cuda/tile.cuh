@@ -47,31 +47,13 @@ FP_FN void tile_multiply(Sums& s, u32 stage, u32 warp_m, u32 warp_n) {
   }
 }
 
-FP_FN U2 pick(bool first, U2 a, U2 b) { return first ? a : b; }
-
 // The sums of 16-row group m, half 0 or 1: eight neighbouring columns of one row a lane instead of four pairs.
-// The row is m * 16 + half * 8 + lane / 4, the columns begin at lane % 4 * 8. Four lanes transpose 4 x 4 pairs.
+// The row is m * 16 + half * 8 + lane / 4, the columns begin at lane % 4 * 8.
 FP_FN F8 tile_row(const Sums& s, u32 m, u32 half) {
-  const bool low = (lane_id() & 1) == 0, front = (lane_id() & 2) == 0;
-  U2 p[4], q[2][2], r[2][2];
+  U2 p[4];
   FP_UNROLL for (u32 n = 0; n < 4; n++)
     p[n] = U2{{bits_of_float(s.c[m][n][half * 2]), bits_of_float(s.c[m][n][half * 2 + 1])}};
-  FP_UNROLL for (u32 n = 0; n < 2; n++) {
-    const U2 got = shuffle_xor(pick(low, p[2 * n + 1], p[2 * n]), 1);
-    q[n][0] = pick(low, p[2 * n], got);
-    q[n][1] = pick(low, got, p[2 * n + 1]);
-  }
-  FP_UNROLL for (u32 j = 0; j < 2; j++) {
-    const U2 got = shuffle_xor(pick(front, q[1][j], q[0][j]), 2);
-    r[0][j] = pick(front, q[0][j], got);
-    r[1][j] = pick(front, got, q[1][j]);
-  }
-  F8 x;
-  FP_UNROLL for (u32 j = 0; j < 4; j++) {
-    x.v[2 * j] = float_of_bits(r[j / 2][j % 2].v[0]);
-    x.v[2 * j + 1] = float_of_bits(r[j / 2][j % 2].v[1]);
-  }
-  return x;
+  return eight_of_pairs(p);
 }
 
 // ---------------------------------------------------------------- epilogue
@@ -88,38 +70,53 @@ struct Epilogue {
   u32 aligned;  // every eighth element of every row is on 16 bytes
 };
 
+// What the epilogue needs of eight columns, read once for all rows.
+struct Columns {
+  u32 col;
+  bool is_whole;
+  float bias[8], gate[8];
+};
+
+FP_FN Columns columns_of(const Epilogue& a, u32 col) {
+  Columns c;
+  c.col = col;
+  c.is_whole = a.aligned && col + 8 <= a.cols;
+  FP_UNROLL for (u32 e = 0; e < 8; e++) {
+    c.bias[e] = a.bias.ptr && col + e < a.cols ? param_at(a.bias, col + e) : 0.0f;
+    c.gate[e] = a.gate.ptr && col + e < a.cols ? param_at(a.gate, col + e) : 1.0f;
+  }
+  return c;
+}
+
 // places.out(row) and places.residual(row) are the elements at which a row begins.
 template <class T, class Places>
-FP_FN void store_tile(const Epilogue& a, const Places& places, const Sums& s, u64 m0, u32 n0) {
-  const u32 col = n0 + lane_id() % 4 * 8;
-  const bool is_whole = a.aligned && col + 8 <= a.cols;
-  float bias[8], gate[8];
+FP_FN void store_eight(const Epilogue& a, const Places& places, const Columns& c, u64 row, F8 y) {
+  const u32 col = c.col;
+  if (row >= a.rows || col >= a.cols) return;
+  FP_UNROLL for (u32 e = 0; e < 8; e++)
+    y.v[e] = act_of(a.act, y.v[e] + c.bias[e]);
+  const u64 to = places.out(row) + col;
+  const u64 from = a.residual ? places.residual(row) + col : 0;
+  if (c.is_whole) {
+    if (a.residual) {
+      const F8 r = load8_two<T>(a.residual, a.dtype, from);
+      FP_UNROLL for (u32 e = 0; e < 8; e++)
+        y.v[e] = fma_exact(c.gate[e], y.v[e], r.v[e]);
+    }
+    store8_two<T>(a.out, a.dtype, to, y);  // out[row, col ..]
+    return;
+  }
   FP_UNROLL for (u32 e = 0; e < 8; e++) {
-    bias[e] = a.bias.ptr && col + e < a.cols ? param_at(a.bias, col + e) : 0.0f;
-    gate[e] = a.gate.ptr && col + e < a.cols ? param_at(a.gate, col + e) : 1.0f;
+    if (col + e >= a.cols) continue;
+    float v = y.v[e];
+    if (a.residual) v = fma_exact(c.gate[e], v, load_two<T>(a.residual, a.dtype, from + e));
+    store_two<T>(a.out, a.dtype, to + e, v);
   }
-  FP_UNROLL for (u32 g = 0; g < 8; g++) {
-    F8 y = tile_row(s, g / 2, g % 2);
-    const u64 row = m0 + g * 8 + lane_id() / 4;
-    if (row >= a.rows || col >= a.cols) continue;
-    FP_UNROLL for (u32 e = 0; e < 8; e++)
-      y.v[e] = act_of(a.act, y.v[e] + bias[e]);
-    const u64 to = places.out(row) + col;
-    const u64 from = a.residual ? places.residual(row) + col : 0;
-    if (is_whole) {
-      if (a.residual) {
-        const F8 r = load8_two<T>(a.residual, a.dtype, from);
-        FP_UNROLL for (u32 e = 0; e < 8; e++)
-          y.v[e] = fma_exact(gate[e], y.v[e], r.v[e]);
-      }
-      store8_two<T>(a.out, a.dtype, to, y);  // out[row, col ..]
-      continue;
-    }
-    FP_UNROLL for (u32 e = 0; e < 8; e++) {
-      if (col + e >= a.cols) continue;
-      float v = y.v[e];
-      if (a.residual) v = fma_exact(gate[e], v, load_two<T>(a.residual, a.dtype, from + e));
-      store_two<T>(a.out, a.dtype, to + e, v);
-    }
-  }
+}
+
+template <class T, class Places>
+FP_FN void store_tile(const Epilogue& a, const Places& places, const Sums& s, u64 m0, u32 n0) {
+  const Columns c = columns_of(a, n0 + lane_id() % 4 * 8);
+  FP_UNROLL for (u32 g = 0; g < 8; g++)
+    store_eight<T>(a, places, c, m0 + g * 8 + lane_id() / 4, tile_row(s, g / 2, g % 2));
 }

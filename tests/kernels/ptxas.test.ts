@@ -17,7 +17,11 @@ const limits: readonly Limit[] = [
   [/^conv3d_tile_act_/, 168, "one block of 256 threads, room for the input in registers"],
   [/^conv3d_tile_/, 128, "two blocks of 256 threads"],
   [/^attention_(bf16|f16)_(64|80|128)_/, 255, "two blocks of 128 threads"],
-  [/^attention_sm90_/, 168, "one block of 384 threads, which hand registers on: 24 and twice 240"],
+  [
+    /^(attention|matmul)_sm90_/,
+    168,
+    "one block of 384 threads, which hand registers on: 24 and twice 240",
+  ],
   [/^attention_(bf16|f16)_512_/, 168, "one block of 256 threads"],
   [/^(layer_norm|rms_norm|adaln)_/, 128, "a row of 8192 stays in registers"],
   [/^lincomb_/, 128, "eight operands of eight elements"],

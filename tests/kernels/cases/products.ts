@@ -24,6 +24,15 @@ const plainMatmuls: readonly Case[] = matmulSizes.map(([m, n, k]) => ({
   run: (b) => [ops.matmul(b.random([m, k]), b.random([n, k], { scale: 1 / Math.sqrt(k) }))],
 }));
 
+const deep: Case = {
+  name: "matmul deeper than all stages",
+  dtypes: half,
+  run: (b) => {
+    const [a, w] = [b.random([300, 648]), b.random([264, 648], { scale: 0.04 })];
+    return [ops.matmul(a, w, { bias: b.random([264]), act: "silu" }), ops.matmul(a, w)];
+  },
+};
+
 const manyTiles: Case = {
   name: "matmul over eleven by two tiles",
   dtypes: bf16,
@@ -89,7 +98,7 @@ const shapes: readonly Shape[] = [
   { q: 17, k: 5, heads: 2, size: 128 },
   { q: 127, k: 48, heads: 1, size: 128 },
   { q: 129, k: 97, heads: 2, size: 128 },
-  { q: 300, k: 530, heads: 4, groups: 2, size: 128 },
+  { q: 200, k: 530, heads: 2, groups: 1, size: 128 },
   { q: 130, k: 353, heads: 1, size: 128 },
   { q: 40, k: 65, heads: 4, groups: 2, size: 64 },
   { q: 130, k: 64, heads: 1, size: 64 },
@@ -236,6 +245,7 @@ const loud: Case = {
 export const products: readonly Case[] = [
   ...plainMatmuls,
   manyTiles,
+  deep,
   ...epilogues,
   views,
   mixed,
