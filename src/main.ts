@@ -6,9 +6,9 @@ import { fileURLToPath } from "node:url";
 import { version } from "../package.json";
 import { HelpAsked } from "./cli/help.ts";
 import { usage, verbs } from "./cli/usage.ts";
-import { exitCodes, Failure, reportOf } from "./engine/failure.ts";
+import { exitCodes, Failure, type FailureReport, reportOf } from "./engine/failure.ts";
 import { didYouMean } from "./engine/nearest.ts";
-import { quoted } from "./engine/printable.ts";
+import { jsonLine, quoted } from "./engine/printable.ts";
 
 type Verb = Readonly<{ run: (args: readonly string[]) => Promise<number> }>;
 
@@ -54,7 +54,7 @@ const startScreen = async (args: readonly string[]): Promise<number> => {
 };
 
 const printUsage = (code: number): number => {
-  (code === exitCodes.ok ? console.log : console.error)(usage());
+  (code === exitCodes.ok ? process.stdout : process.stderr).write(`${usage()}\n`);
   return code;
 };
 
@@ -64,16 +64,32 @@ const wantsJson = (args: readonly string[]): boolean => {
   return (end < 0 ? args : args.slice(0, end)).includes("--json");
 };
 
+/** Their `--json` ends with an envelope, also where it never came to a job. */
+const jobVerbs: ReadonlySet<string> = new Set(["demo", "run", "attach", "resume"]);
+
+const envelopeOf = (error: FailureReport): object => ({
+  type: "envelope",
+  ok: false,
+  code: error.code,
+  path: null,
+  kept: null,
+  error,
+});
+
 const fail = (error: unknown, args: readonly string[]): number => {
   if (error instanceof HelpAsked) {
     console.log(error.message);
     return exitCodes.ok;
   }
   const report = reportOf(error);
-  if (wantsJson(args)) console.log(JSON.stringify({ type: "failed", ...report }));
+  if (wantsJson(args)) {
+    console.log(jsonLine({ type: "failed", ...report }));
+    if (jobVerbs.has(args[0] ?? "")) console.log(jsonLine(envelopeOf(report)));
+  }
   const hint = report.hint === undefined ? "" : ` ${report.hint}`;
   // Not console.error: on a terminal that would add colours of its own.
-  process.stderr.write(`framepack: ${report.message}${hint}\n`);
+  const name = report.message.startsWith("framepack ") ? "" : "framepack: ";
+  process.stderr.write(`${name}${report.message}${hint}\n`);
   if (process.env.FRAMEPACK_DEBUG) console.error(error);
   return report.code;
 };

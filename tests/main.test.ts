@@ -61,3 +61,21 @@ test("every verb of the help that has a file exports run", async () => {
     expect(module.run, `src/cli/${verb}.ts`).toBeFunction();
   }
 });
+
+test("a failure before the job still ends --json with an envelope", () => {
+  const { code, out } = framepack("run", "--secnds", "3", "--json");
+
+  expect(code).toBe(2);
+  const lines = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(lines.map(({ type }) => type)).toEqual(["failed", "envelope"]);
+  expect(lines[1]).toMatchObject({ ok: false, code: 2, error: { id: "usage.unknown-flag" } });
+});
+
+test("a sentence that begins with the program's name is not given it twice", () => {
+  const { err } = framepack("run", "--secnds", "3");
+
+  expect(err).toStartWith('framepack run: there is no flag "--secnds".');
+});

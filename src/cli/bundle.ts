@@ -9,6 +9,7 @@ import { exitCodes, Failure } from "../engine/failure.ts";
 import { printable } from "../engine/printable.ts";
 import { size } from "../engine/words.ts";
 import { parseFlags, text, toggle } from "./flags.ts";
+import { say } from "./say.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const name = `framepack-linux-${process.arch}`;
@@ -82,7 +83,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
   if (flags.json) console.log(JSON.stringify({ archive, bytes, packages, version }));
   else {
     console.log(archive);
-    console.error(`${size(bytes)}; unpack it anywhere and run ${name}/framepack.`);
+    say(`${size(bytes)}; unpack it anywhere and run ${name}/framepack.`);
   }
   return exitCodes.ok;
 };

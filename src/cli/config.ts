@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { Failure } from "../engine/failure.ts";
 import { didYouMean } from "../engine/nearest.ts";
 import { userPresets } from "../engine/presets.ts";
-import { printable, quoted } from "../engine/printable.ts";
+import { jsonLine, printable, quoted } from "../engine/printable.ts";
 import { settingNamed, settings } from "../engine/setting-keys.ts";
 import {
   explain,
@@ -48,7 +48,7 @@ const show = (resolved: Resolved, json: boolean): number => {
     return { name, value: winner?.value ?? null, source: winner?.source ?? "not set" };
   });
   if (json) {
-    console.log(JSON.stringify({ preset: resolved.values.preset, settings: rows }));
+    console.log(jsonLine({ preset: resolved.values.preset, settings: rows }));
     return 0;
   }
   const width = Math.max(...rows.map(({ name }) => name.length));
@@ -72,7 +72,7 @@ const explainOne = (resolved: Resolved, name: string | undefined, json: boolean)
   }
   const layers = explain(resolved, one.key);
   if (json) {
-    console.log(JSON.stringify({ name: one.name, about: one.about, layers }));
+    console.log(jsonLine({ name: one.name, about: one.about, layers }));
     return 0;
   }
   console.log(`${one.name}: ${one.about}`);
@@ -92,7 +92,7 @@ const paths = (json: boolean): number => {
     { what: "presets", path: userPresets() },
   ].map((file) => ({ ...file, exists: existsSync(file.path) }));
   if (json) {
-    console.log(JSON.stringify(files));
+    console.log(jsonLine(files));
     return 0;
   }
   for (const { what, path, exists } of files) {

@@ -2,7 +2,7 @@
 
 import { type Check, checks, ok } from "../engine/doctor-checks.ts";
 import { exitCodes } from "../engine/failure.ts";
-import { printable } from "../engine/printable.ts";
+import { jsonLine, printable } from "../engine/printable.ts";
 import { capabilitiesFrom } from "../tui/pictures/capabilities.ts";
 import { surroundings } from "../tui/pictures/detect.ts";
 import { parseFlags, toggle } from "./flags.ts";
@@ -10,7 +10,7 @@ import { parseFlags, toggle } from "./flags.ts";
 export const run = async (args: readonly string[]): Promise<number> => {
   const { flags } = parseFlags("doctor", { json: toggle("one JSON object on stdout") }, args);
   const results = await Promise.all([...checks, terminal].map((check) => check()));
-  if (flags.json) console.log(JSON.stringify(results));
+  if (flags.json) console.log(jsonLine(results));
   else console.log(results.map(lineOf).join("\n"));
   return results.find(({ code }) => code !== exitCodes.ok)?.code ?? exitCodes.ok;
 };

@@ -1,7 +1,7 @@
 // A download's progress for whoever reads it: a line that is written over on a terminal, one line an
 // event off it, JSON where asked for.
 
-import { printable } from "../engine/printable.ts";
+import { jsonLine, printable } from "../engine/printable.ts";
 import type { Download } from "../engine/protocol.ts";
 import { size, span } from "../engine/words.ts";
 import { LiveBlock } from "./live-block.ts";
@@ -27,7 +27,7 @@ export class DownloadReporter implements Disposable {
   readonly listen = (download: Download): void => {
     this.#latest = download;
     if (this.#json) {
-      console.log(JSON.stringify({ type: "download", ...download }));
+      console.log(jsonLine({ type: "download", ...download }));
       return;
     }
     // The caller tells what ended it.

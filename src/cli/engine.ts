@@ -12,6 +12,7 @@ import { startRunnerProcess } from "../engine/service/runner-process.ts";
 import { serve, takeEngineLock } from "../engine/service/server.ts";
 import { realServices } from "../engine/service/services.ts";
 import { number, parseFlags } from "./flags.ts";
+import { say } from "./say.ts";
 
 const flags = {
   keepAlive: number(
@@ -31,7 +32,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
   const lock = takeEngineLock(lockPath());
   if (lock === null) {
     // Two clients started one each: the other engine won, and both clients will find it.
-    console.error("framepack: an engine runs already.");
+    say("framepack: an engine runs already.");
     return exitCodes.ok;
   }
   using _held = lock;

@@ -5,9 +5,10 @@ import { version } from "../../package.json";
 import { EngineClient } from "../engine/client.ts";
 import { exitCodes } from "../engine/failure.ts";
 import { playableFile } from "../engine/job-view.ts";
-import { printable } from "../engine/printable.ts";
+import { jsonLine, printable } from "../engine/printable.ts";
 import type { JobSummary } from "../engine/protocol.ts";
 import { number, parseFlags, toggle } from "./flags.ts";
+import { say } from "./say.ts";
 
 const jobsFlags = {
   limit: number("N", "at most this many (20)", z.int().min(1).max(1000)),
@@ -18,8 +19,8 @@ export const run = async (args: readonly string[]): Promise<number> => {
   const { flags } = parseFlags("jobs", jobsFlags, args);
   using client = await EngineClient.connect({}, { start: true, version, name: "jobs" });
   const { jobs = [] } = await client.request({ type: "list", limit: flags.limit ?? 20 });
-  if (flags.json) for (const job of jobs) console.log(JSON.stringify(plain(job)));
-  else if (jobs.length === 0) console.error("There are no jobs.");
+  if (flags.json) for (const job of jobs) console.log(jsonLine(plain(job)));
+  else if (jobs.length === 0) say("There are no jobs.");
   else for (const job of jobs) console.log(lineOf(job));
   return exitCodes.ok;
 };
@@ -45,7 +46,13 @@ const lineOf = (job: JobSummary): string => {
   const done = plan === null ? "" : `${sections.length}/${plan.sections}`;
   const file = playableFile(job.view);
   const words = printable(job.recipe.prompt, 60);
-  return [job.id.padEnd(16), job.state.padEnd(12), done.padEnd(7), words, file ?? ""]
+  return [
+    job.id.padEnd(16),
+    job.state.padEnd(12),
+    done.padEnd(7),
+    words,
+    printable(file ?? "", 4096),
+  ]
     .join(" ")
     .trimEnd();
 };

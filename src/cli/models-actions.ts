@@ -17,7 +17,7 @@ import { modelStatus } from "../engine/hub/status.ts";
 import { checkStructure } from "../engine/hub/structure.ts";
 import { dropDamaged, verifyModel } from "../engine/hub/verify.ts";
 import { didYouMean } from "../engine/nearest.ts";
-import { quoted } from "../engine/printable.ts";
+import { jsonLine, quoted } from "../engine/printable.ts";
 import { count, size } from "../engine/words.ts";
 import { agrees } from "./agree.ts";
 import { DownloadReporter } from "./download-reporter.ts";
@@ -37,7 +37,7 @@ export const pull = async (name: string, options: ModelsOptions): Promise<number
   const model = published(name);
   const status = modelStatus(model, cache);
   if (status.state === "complete" && !check && !latest) {
-    if (json) console.log(JSON.stringify({ type: "model", ...status }));
+    if (json) console.log(jsonLine({ type: "model", ...status }));
     else say(`${model.name} is complete: ${size(status.bytesTotal)} in ${cache}.`);
     return exitCodes.ok;
   }
@@ -73,7 +73,7 @@ export const verify = async (name: string, options: ModelsOptions): Promise<numb
   const model = findPublished(name);
   if (model === undefined) {
     const { tensors, bytes } = checkStructure(resolveModel(name, { cache }));
-    if (json) console.log(JSON.stringify({ type: "verified", name, tensors, bytes }));
+    if (json) console.log(jsonLine({ type: "verified", name, tensors, bytes }));
     else say(`${count(tensors, "tensor")}, ${size(bytes)}: as its configs promise.`);
     return exitCodes.ok;
   }
@@ -81,7 +81,7 @@ export const verify = async (name: string, options: ModelsOptions): Promise<numb
     const progress = new PullProgress(model.name, report.listen, () => performance.now());
     const found = await verifyModel({ model, cache, hub: hubOf(), signal, progress });
     const { files, proven, tensors, bytes } = found;
-    if (json) console.log(JSON.stringify({ type: "verified", name: model.name, ...found }));
+    if (json) console.log(jsonLine({ type: "verified", name: model.name, ...found }));
     else {
       const rest = proven === files ? "" : `, ${files - proven} without a known hash`;
       const whole = `${count(tensors, "tensor")}, ${size(bytes)}`;
@@ -108,8 +108,7 @@ export const remove = async (name: string, options: ModelsOptions): Promise<numb
     return exitCodes.ok;
   }
   removeFiles(removal, cache);
-  if (json)
-    console.log(JSON.stringify({ type: "removed", name: model.name, bytes: removal.bytes }));
+  if (json) console.log(jsonLine({ type: "removed", name: model.name, bytes: removal.bytes }));
   else say(`${size(removal.bytes)} are free again.`);
   return exitCodes.ok;
 };

@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import { exitCodes, Failure } from "../engine/failure.ts";
-import { quoted } from "../engine/printable.ts";
+import { jsonLine, quoted } from "../engine/printable.ts";
 import { writeSparseModel } from "../engine/weights/sparse.ts";
 import { count, size } from "../engine/words.ts";
 import type { ModelsOptions } from "./models-actions.ts";
@@ -28,7 +28,7 @@ export const writeSparse = async (
   }
   const path = resolve(folder);
   const made = await writeSparseModel(path, variants[name as keyof typeof variants]);
-  if (json) console.log(JSON.stringify({ type: "sparse", path, ...made }));
+  if (json) console.log(jsonLine({ type: "sparse", path, ...made }));
   else {
     const text = `${count(made.tensors, "tensor")} in ${count(made.files, "file")}, ${size(made.bytes)}`;
     say(`${text}, all of it holes. It makes no video; it is for trying plans and loaders.`);

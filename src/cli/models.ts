@@ -6,7 +6,7 @@ import { resolveModel } from "../engine/config/model-folder.ts";
 import { exitCodes, Failure } from "../engine/failure.ts";
 import { listModels } from "../engine/hub/list.ts";
 import { didYouMean } from "../engine/nearest.ts";
-import { quoted } from "../engine/printable.ts";
+import { jsonLine, quoted } from "../engine/printable.ts";
 import { size } from "../engine/words.ts";
 import { parseFlags, text, toggle } from "./flags.ts";
 import { type ModelsOptions, pull, remove, verify } from "./models-actions.ts";
@@ -70,7 +70,7 @@ const list = ({ cache, json }: ModelsOptions): number => {
     if (json) {
       const isComplete = state === "complete";
       const row = { type: "model", name, about: title, state, isComplete, bytes: bytesPresent };
-      console.log(JSON.stringify({ ...row, bytesTotal, missing, ...(problem && { problem }) }));
+      console.log(jsonLine({ ...row, bytesTotal, missing, ...(problem && { problem }) }));
       continue;
     }
     const bytes =
@@ -89,7 +89,7 @@ const path = (name: string, part: string | undefined, { cache, json }: ModelsOpt
   }
   for (const each of part === undefined ? partNames : [part]) {
     const folder = parts[each];
-    if (json) console.log(JSON.stringify({ type: "part", part: each, path: folder }));
+    if (json) console.log(jsonLine({ type: "part", part: each, path: folder }));
     else console.log(part === undefined ? `${each.padEnd(18)} ${folder}` : folder);
   }
   return exitCodes.ok;

@@ -7,6 +7,7 @@ import { planInputOf } from "../engine/plan/ask.ts";
 import { readFacts } from "../engine/plan/facts.ts";
 import { refuseUnfit } from "../engine/plan/fit.ts";
 import { planJob } from "../engine/plan/plan.ts";
+import { jsonLine } from "../engine/printable.ts";
 import { type Resolved, recipeOf } from "../engine/settings.ts";
 import { cutWarnings, PromptTokenizer } from "../engine/text/prompt.ts";
 import { settingsFromArgs } from "./asked.ts";
@@ -32,7 +33,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
   const asked = planJob(question);
   const crop = image === null ? [] : pictureWarnings(picture, asked.bucket);
   const plan = { ...asked, warnings: [...asked.warnings, ...crop, ...cutWarnings(prompt)] };
-  if (shown.json) console.log(JSON.stringify(plan));
+  if (shown.json) console.log(jsonLine(plan));
   else console.log(planTable(plan).join("\n"));
   if (image === null) process.stderr.write("No picture was given; a square one is assumed.\n");
   refuseUnfit(question, asked);

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { Failure } from "../engine/failure.ts";
 import { didYouMean } from "../engine/nearest.ts";
 import { findPreset, listPresets, type Preset, presetFromFile } from "../engine/presets.ts";
-import { printable, quoted } from "../engine/printable.ts";
+import { jsonLine, printable, quoted } from "../engine/printable.ts";
 import { problemText } from "../engine/problem.ts";
 import { settings } from "../engine/setting-keys.ts";
 import { parseFlags, toggle } from "./flags.ts";
@@ -36,7 +36,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
 const list = (json: boolean): number => {
   const presets = listPresets();
   if (json) {
-    console.log(JSON.stringify(presets.map(dataOf)));
+    console.log(jsonLine(presets.map(dataOf)));
     return 0;
   }
   const width = Math.max(...presets.map(({ name }) => name.length));
@@ -54,7 +54,7 @@ const show = (name: string | undefined, json: boolean): number => {
   }
   const preset = findPreset(name);
   if (json) {
-    console.log(JSON.stringify(dataOf(preset)));
+    console.log(jsonLine(dataOf(preset)));
     return 0;
   }
   console.log(`${preset.name}: ${printable(preset.description, 300)}`);
@@ -72,7 +72,7 @@ const show = (name: string | undefined, json: boolean): number => {
 const validate = (names: readonly string[], json: boolean): number => {
   const presets = names.length === 0 ? listPresets() : names.map(presetAt);
   const failed = presets.filter(({ problems }) => problems.length > 0);
-  if (json) console.log(JSON.stringify(presets.map(dataOf)));
+  if (json) console.log(jsonLine(presets.map(dataOf)));
   else {
     for (const { name, path, problems } of presets) {
       if (problems.length === 0) console.log(`${printable(name)}: valid`);

@@ -4,7 +4,7 @@
 import type { JobEvent, Plan } from "../engine/events.ts";
 import type { FailureReport } from "../engine/failure.ts";
 import { emptyView, type JobView, reduceView } from "../engine/job-view.ts";
-import { printable } from "../engine/printable.ts";
+import { jsonLine, printable } from "../engine/printable.ts";
 import { LiveBlock, type Terminal } from "./live-block.ts";
 import { eventLine, progressBlock, stoppedLine } from "./progress.ts";
 
@@ -63,7 +63,7 @@ class JsonReporter implements Reporter {
 
   end({ code, path, kept, failure }: Outcome): void {
     this.#line({ type: "envelope", ok: code === 0, code, path, kept, error: failure });
-    if (failure !== null && !this.#options.quiet) this.note(failureText(failure));
+    if (failure !== null && !this.#options.quiet) this.note(`framepack: ${failureText(failure)}`);
   }
 
   [Symbol.dispose](): void {
@@ -71,7 +71,7 @@ class JsonReporter implements Reporter {
   }
 
   #line(data: object): void {
-    this.#options.out.write(`${JSON.stringify(data)}\n`);
+    this.#options.out.write(`${jsonLine(data)}\n`);
   }
 }
 

@@ -1,5 +1,6 @@
 // framepack run: one video from a picture and a prompt, in the engine process, watched from here.
 
+import { jsonLine } from "../engine/printable.ts";
 import { outputFlags, recipeToRun, settingsFromArgs } from "./asked.ts";
 import { type Flags, toggle } from "./flags.ts";
 import { runInForeground } from "./foreground.ts";
@@ -17,7 +18,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
   const { submitOnly } = await import("./via-engine.ts");
   const job = await submitOnly(await recipeToRun(resolved));
   if (shown.json) {
-    console.log(JSON.stringify({ type: "submitted", job: job.id, out: job.recipe.out }));
+    console.log(jsonLine({ type: "submitted", job: job.id, out: job.recipe.out }));
   } else console.log(job.id);
   return 0;
 };

@@ -4,7 +4,7 @@
 import { z } from "zod";
 import { exitCodes, Failure } from "../engine/failure.ts";
 import type { LoadOptions } from "../engine/models/load.ts";
-import { quoted } from "../engine/printable.ts";
+import { jsonLine, quoted } from "../engine/printable.ts";
 import type { Check } from "../engine/verify/measure.ts";
 import { allDtypes } from "../engine/verify/runner.ts";
 import { openCase, type Verdict, verifyCase } from "../engine/verify/verify.ts";
@@ -12,6 +12,7 @@ import { openLibrary } from "../ffi/library.ts";
 import { tensorMapper } from "../ffi/mapped-file.ts";
 import type { FloatDtype } from "../ffi/types.ts";
 import { choice, number, parseFlags, toggle } from "./flags.ts";
+import { say } from "./say.ts";
 
 const spec = {
   backend: choice(["cpu", "emulated", "cuda"], "what computes; cpu unless given"),
@@ -53,7 +54,9 @@ export const run = async (args: readonly string[]): Promise<number> => {
   }
   const where = `${info.backend}, ${info.threads} thread${info.threads === 1 ? "" : "s"}`;
   const count = `${sum.checks - sum.misses} of ${sum.checks} tensors within their limits`;
-  console.error(`${cases.length} case${cases.length === 1 ? "" : "s"} on ${where}: ${count}.`);
+  process.stderr.write(
+    `${cases.length} case${cases.length === 1 ? "" : "s"} on ${where}: ${count}.\n`,
+  );
   return sum.misses === 0 ? exitCodes.ok : exitCodes.unknown;
 };
 
@@ -62,8 +65,7 @@ const report = (
   { json, quiet }: Readonly<{ json?: boolean | undefined; quiet?: boolean | undefined }>,
 ): void => {
   for (const check of checks) {
-    if (json)
-      console.log(JSON.stringify({ type: "compared", ...check, error: finite(check.error) }));
+    if (json) console.log(jsonLine({ type: "compared", ...check, error: finite(check.error) }));
     else if (!quiet || !check.pass) console.log(lineOf(check));
   }
 };
@@ -81,14 +83,14 @@ const noteUnseen = (name: string, { unseen }: Verdict): void => {
   if (unseen.length === 0) return;
   const some = unseen.slice(0, 5).map((tensor) => quoted(tensor, 80));
   const more = unseen.length > some.length ? " and others" : "";
-  console.error(
-    `${quoted(name, 100)} has outputs that were not compared: ${some.join(", ")}${more}.`,
-  );
+  say(`${quoted(name, 100)} has outputs that were not compared: ${some.join(", ")}${more}.`);
 };
 
 const noteSkipped = (name: string, { checks, skipped }: Verdict, isQuiet: boolean): void => {
   if (skipped.length === 0 || (isQuiet && checks.length > 0)) return;
-  console.error(`${quoted(name, 100)} has no limits for ${skipped.join(", ")}: nothing compared.`);
+  process.stderr.write(
+    `${quoted(name, 100)} has no limits for ${skipped.join(", ")}: nothing compared.\n`,
+  );
 };
 
 const short = (value: number): string => (value === 0 ? "0" : value.toExponential(1));

@@ -14,11 +14,18 @@ export const printable = (text: string, chars_max = 2000): string => {
 /** `printable` in double quotes, for naming a value inside a sentence. */
 export const quoted = (text: string, chars_max = 80): string => `"${printable(text, chars_max)}"`;
 
+/**
+ * One line of JSON that a terminal may show too: what JSON itself leaves raw (C1, direction marks)
+ * is escaped as JSON escapes the rest, so that it reads back the same.
+ */
+export const jsonLine = (data: unknown): string =>
+  JSON.stringify(data).replace(unsafe, (char) => `\\u${hex(char.charCodeAt(0), 4)}`);
+
+const hex = (code: number, digits: number): string => code.toString(16).padStart(digits, "0");
+
 const visible = (char: string): string => {
   if (char === "\n") return "\\n";
   if (char === "\t") return "\\t";
   const code = char.charCodeAt(0);
-  return code < 256
-    ? `\\x${code.toString(16).padStart(2, "0")}`
-    : `\\u${code.toString(16).padStart(4, "0")}`;
+  return code < 256 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`;
 };

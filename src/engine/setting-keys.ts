@@ -58,7 +58,12 @@ export const settings: readonly Setting[] = [
   setting("window", "number", "N", "latent frames a section; 9 for the published weights"),
   setting("startLatent", "word", "mean|sample", "how the start picture is encoded"),
   setting("dtype", "word", "bf16|f32", "precision of the computation"),
-  setting("precision", "word", "native|fp8|int8", "precision of the weights; this build knows native"),
+  setting(
+    "precision",
+    "word",
+    "native|fp8|int8",
+    "precision of the weights; this build knows native",
+  ),
   setting("backend", "word", "auto|cpu|cuda|emulated", "what computes"),
   setting("device", "number", "N", "which GPU, from 0"),
   setting("threads", "number", "N", "CPU threads; 0 is every core"),

@@ -67,7 +67,7 @@ test.each(wrong)(
     expect(result.err).toContain(sentence);
     expect(result.code).toBe(code);
     expect(result.out).toBe("");
-    expect(result.err).toMatch(/^framepack: [^\n]+\n$/);
+    expect(result.err).toMatch(/^framepack[: ][^\n]+\n$/);
     expect(result.err).not.toContain("\x1b");
   },
 );
