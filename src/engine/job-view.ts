@@ -105,6 +105,16 @@ export const playableFile = (view: JobView): string | null =>
   view.files.findLast((f) => f.kind === "video" || f.kind === "partial")?.path ??
   null;
 
+/**
+ * The view that a resumed job goes on with: what was finished before stays, unless it became a whole
+ * video of its own, from which nothing can go on.
+ */
+export const resumedView = (view: JobView): JobView => {
+  const kept = view.cancelled?.kept ?? view.failed?.kept ?? null;
+  const isWhole = kept !== null && !view.files.some((file) => file.path === kept);
+  return isWhole ? emptyView : { ...view, failed: null, cancelled: null, finished: null };
+};
+
 /** The events that make a view again, for who only knows events: `reduceView` over them gives the view back. */
 export const eventsOf = (view: JobView): JobEvent[] => {
   const { started, plan, phase, step, heartbeat, preview, memory } = view;

@@ -9,10 +9,10 @@ const bytesMax = 64 << 20;
 const pixelsMax = 200_000_000;
 
 export const thumbnailOf = async (path: string): Promise<Picture | null> => {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined || !stat.isFile() || stat.size > bytesMax) return null;
   const { default: sharp } = await import("sharp");
   try {
+    const stat = statSync(path);
+    if (!stat.isFile() || stat.size > bytesMax) return null;
     const { data, info } = await sharp(path, { limitInputPixels: pixelsMax, failOn: "error" })
       .autoOrient()
       .resize(side, side, { fit: "inside", withoutEnlargement: true })
@@ -23,7 +23,7 @@ export const thumbnailOf = async (path: string): Promise<Picture | null> => {
     if (info.channels !== 3) return null;
     return { width: info.width, height: info.height, rgb: new Uint8Array(data) };
   } catch {
-    // Not a picture, or a damaged one: the list shows its name without one.
+    // Not there, not a picture, or a damaged one: the list shows its name without one.
     return null;
   }
 };

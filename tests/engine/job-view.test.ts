@@ -1,6 +1,12 @@
 import { expect, test } from "bun:test";
 import type { JobEvent } from "../../src/engine/events.ts";
-import { emptyView, eventsOf, playableFile, reduceView } from "../../src/engine/job-view.ts";
+import {
+  emptyView,
+  eventsOf,
+  playableFile,
+  reduceView,
+  resumedView,
+} from "../../src/engine/job-view.ts";
 
 const events: readonly JobEvent[] = [
   { type: "started", backend: "cpu", device: "EPYC", version: "0.1.0" },
@@ -62,4 +68,13 @@ test("what failed keeps what it names as kept", () => {
   };
 
   expect(playableFile([...events, failed].reduce(reduceView, emptyView))).toBe("/kept.mp4");
+});
+
+test("a resumed view keeps what was finished, but not what became a video of its own", () => {
+  const running = events.reduce(reduceView, emptyView);
+  const cut = reduceView(running, { type: "cancelled", code: 75, kept: "/a.partial.mp4" });
+  const whole = reduceView(running, { type: "cancelled", code: 130, kept: "/a.mp4" });
+
+  expect(resumedView(cut)).toEqual(running);
+  expect(resumedView(whole)).toEqual(emptyView);
 });

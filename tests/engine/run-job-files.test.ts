@@ -173,3 +173,16 @@ test("a resumed job that is cancelled at once still keeps what was finished befo
   expect(events.at(-1)).toMatchObject({ type: "cancelled", kept: out });
   expect(readdirSync(join(folder, "twice-stopped"))).toEqual(["film.mp4"]);
 });
+
+test("a cancelled job that is resumed begins again beside what it left", async () => {
+  const asked = new Failure("interrupted.cancelled", "The job was cancelled.");
+  const out = join(folder, "again/film.mp4");
+  await run(recipe("", { out }), { job: "a", stop: inSection(1, asked) });
+
+  const { result, events } = await run(recipe("", { out }), { job: "a", resume: true });
+
+  expect(result).toEqual({ code: 0, path: join(folder, "again/film-2.mp4") });
+  expect(readdirSync(join(folder, "again")).sort()).toEqual(["film-2.mp4", "film.mp4"]);
+  const told = events.find((event) => event.type === "warning" && event.id === "resume");
+  expect(told).toMatchObject({ text: expect.stringContaining("begins again") });
+});

@@ -241,6 +241,7 @@ test.each([
   ["transformer", "transformer_blocks.1.ff.net.2.bias", "transformer", "double 1"],
   ["transformer", "single_transformer_blocks.2.proj_out.bias", "transformer", "single 2"],
   ["transformer", "proj_out.bias", "transformer", "its output"],
+  ["transformer", "context_embedder.proj_in.weight", "transformer", "its embeddings"],
   ["text_encoder", "layers.0.mlp.down_proj.weight", "Llama text encoder", "layer 0"],
   ["image_encoder", "layers.1.mlp.fc2.bias", "SigLIP vision encoder", "layer 1"],
   ["vae", "decoder.up_blocks.2.resnets.0.conv2.conv.bias", "video autoencoder", "up_blocks.2"],

@@ -47,6 +47,18 @@ export const chooseOutput = (
 };
 
 /**
+ * The same for a job that begins again: a file that exists, perhaps by the job itself, stays, and
+ * the video gets the next free name.
+ */
+export const chooseOutputAgain = (
+  asked: string | null,
+  job: Readonly<{ prompt: string; seed: number }>,
+): string =>
+  asked?.endsWith(".mp4") && existsSync(asked) && !isFolder(asked)
+    ? freeName(resolve(asked))
+    : chooseOutput(asked, job);
+
+/**
  * The path itself, or with -2, -3 … before the ending: the first that neither exists nor is being
  * made.
  */

@@ -7,6 +7,7 @@ import { rm, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Failure } from "../failure.ts";
 import { quoted } from "../printable.ts";
+import { size } from "../words.ts";
 import { findFfmpeg } from "./ffmpeg.ts";
 import { takeFrameFolder, writeFrameFiles } from "./frame-files.ts";
 import { joinSegments, type Segment } from "./join.ts";
@@ -221,11 +222,10 @@ const refuseIfFull = async (folder: string, film: Estimated): Promise<void> => {
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
   if (free >= need) return;
-  const mib = (bytes: number) => Math.ceil(bytes / 2 ** 20);
   throw new Failure(
     "output.no-space",
-    `The video needs about ${mib(need)} MiB while it is made, ` +
-      `but ${quoted(folder)} has ${mib(free)} MiB left.`,
+    `The video needs about ${size(need)} while it is made, ` +
+      `but ${quoted(folder)} has ${size(free)} left.`,
     { hint: "Free some space or choose another place with --out." },
   );
 };

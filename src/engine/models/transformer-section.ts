@@ -150,6 +150,8 @@ export class TransformerSection implements Disposable {
   ): Promise<void> {
     const { groups, lender, config } = this.#job.model;
     const total = groups.double.length + groups.single.length;
+    const part = "its embeddings";
+    await breathe({ network: "transformer", part, done: 0, total, state: stream.z });
     for (const [i, group] of [...groups.double, ...groups.single].entries()) {
       const single = i - groups.double.length;
       {

@@ -11,11 +11,11 @@ import { type PlanInput, planJob } from "./plan.ts";
 export const refuseUnfit = (input: PlanInput, plan: Plan): void => {
   const { deviceBytes: limit, isCpu } = input;
   if (limit === null || needOf(input, plan) <= limit) return;
-  const need = gb(needOf(input, plan));
+  const need = amount(needOf(input, plan));
   const [id, what] = isCpu
     ? (["fit.memory", "memory"] as const)
     : (["fit.vram", "GPU memory"] as const);
-  const text = `The job needs about ${need} of ${what} and may use ${gb(limit)}.`;
+  const text = `The job needs about ${need} of ${what} and may use ${amount(limit)}.`;
   throw new Failure(id, text, { hint: nearest(input, limit) });
 };
 
@@ -29,7 +29,7 @@ const nearest = (input: PlanInput, limit: number): string => {
     const changed = { ...input, recipe };
     const need = needOf(changed, planJob(changed));
     if (need > limit) continue;
-    return `${flagsOf(change)} fits, with ${gb(need)}.`;
+    return `${flagsOf(change)} fits, with ${amount(need)}.`;
   }
   const least = { ...input, recipe: { ...input.recipe, spatialTiling: "on" as const } };
   const need = needOf(least, planJob(least));
@@ -55,4 +55,5 @@ const flagsOf = ({ spatialTiling, window }: Change): string =>
   ].join(" ");
 
 /** Rounded up: a promise that is a little too small is none. */
-const gb = (bytes: number): string => `${(Math.ceil(bytes / 1e8) / 10).toFixed(1)} GB`;
+const amount = (bytes: number): string =>
+  bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(Math.ceil(bytes / 1e8) / 10).toFixed(1)} GB`;

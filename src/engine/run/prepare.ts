@@ -10,7 +10,7 @@ import { type ModelFolder, resolveModel } from "../config/model-folder.ts";
 import { modelHash } from "../config/model-hash.ts";
 import type { Plan } from "../events.ts";
 import type { Recipe } from "../job.ts";
-import { chooseOutput, dropPartial } from "../media/output-name.ts";
+import { chooseOutput, chooseOutputAgain, dropPartial } from "../media/output-name.ts";
 import { pictureWarnings, readPicture } from "../media/picture.ts";
 import type { FrameSink } from "../media/sink.ts";
 import { type VideoOptions, videoSink } from "../media/video.ts";
@@ -119,7 +119,9 @@ export const prepareJob = async (recipe: Recipe, options: PrepareOptions): Promi
 
 /** A name for the video; a partial file that a killed run of the same job left goes first. */
 const beginAfresh = async (recipe: Recipe, options: PrepareOptions): Promise<string> => {
-  const before = options.resume ? notedOutput(options.jobDir) : null;
+  if (!options.resume) return chooseOutput(recipe.out, recipe);
+  options.reporter.warn("resume", "Nothing was left to go on from: the job begins again.");
+  const before = notedOutput(options.jobDir);
   if (before !== null) await dropPartial(before);
-  return before !== null && !existsSync(before) ? before : chooseOutput(recipe.out, recipe);
+  return before !== null && !existsSync(before) ? before : chooseOutputAgain(recipe.out, recipe);
 };

@@ -4,7 +4,7 @@
 import type { JobEvent } from "../events.ts";
 import { Failure } from "../failure.ts";
 import type { Recipe } from "../job.ts";
-import { emptyView, type JobView, playableFile, reduceView } from "../job-view.ts";
+import { emptyView, type JobView, playableFile, reduceView, resumedView } from "../job-view.ts";
 import type {
   Check,
   Command,
@@ -216,7 +216,7 @@ export class Engine {
   #expect(id: string, states: readonly string[], what: string): JobSummary {
     const job = this.summary(id);
     if (!states.includes(job.state)) {
-      throw new Failure("usage.job-state", `Job ${id} is ${job.state} and cannot be ${what}.`);
+      throw new Failure("usage.job-state", `Job ${id} cannot be ${what}: it is ${job.state}.`);
     }
     return job;
   }
@@ -265,9 +265,7 @@ export class Engine {
     this.#idleTimer = null;
     const runner = this.#runnerFor(this.#o.store.environmentOf(next.id));
     const resume = next.startedAt !== null;
-    const view = resume
-      ? { ...next.view, failed: null, cancelled: null, finished: null }
-      : emptyView;
+    const view = resume ? resumedView(next.view) : emptyView;
     this.#running = { id: next.id, view, stopping: null, heardAt: Date.now() };
     this.#o.store.setState(next.id, "running", Date.now());
     this.#o.log.write("info", "job started", { job: next.id, resume });

@@ -57,8 +57,7 @@ export class Inspector {
   }
 
   async #readPicture(path: string): Promise<Picture> {
-    const stat = statSync(path, { throwIfNoEntry: false });
-    const key = `${path}\0${stat?.size}\0${stat?.mtimeMs}`;
+    const key = `${path}\0${stampOf(path)}`;
     if (this.#picture?.key !== key) this.#picture = { key, picture: await readPicture(path) };
     return this.#picture.picture;
   }
@@ -67,12 +66,22 @@ export class Inspector {
     if (this.#model?.name !== name) {
       const folder = resolveModel(name);
       const facts = readFacts(folder);
-      const tokenizer = new PromptTokenizer(folder.parts);
+      const tokenizer = new PromptTokenizer(folder.parts, folder.settings.promptTemplate);
       this.#model = { name, loaded: { folder, facts, tokenizer } };
     }
     return this.#model.loaded;
   }
 }
+
+/** What changes when a file does; nothing where there is none to look at. */
+const stampOf = (path: string): string => {
+  try {
+    const { size, mtimeMs } = statSync(path);
+    return `${size}\0${mtimeMs}`;
+  } catch {
+    return ""; // Absent, below a file, or out of reach: reading it says which.
+  }
+};
 
 /** Runs a part; what it fails with is a problem of that field. Anything but a Failure is a bug and goes on. */
 const noting = async <T>(
