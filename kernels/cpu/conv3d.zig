@@ -17,7 +17,6 @@ const weights = @import("conv3d_weights.zig");
 const work = @import("work.zig");
 const Status = backend.Status;
 const Kind = tile.Kind;
-const nr = tile.nr;
 
 /// Scratch slots, one for each thing that lives through the whole op.
 const slot = .{ .floats = 0, .input = 1, .weights = 2, .workers = 3 };
@@ -123,8 +122,11 @@ pub const Job = struct {
 
     /// Sums of a unit and its table of addresses, for each worker.
     fn placeWorkers(job: *Job) Status {
-        const panels = std.math.divCeil(usize, job.shape.out, nr) catch unreachable;
-        const sums = work.Carver.bytesFor(f32, units.positions_max * panels * nr);
+        const nv: usize = if (job.shape.out <= simd.lanes) 1 else tile.nv_max;
+        job.panels.nv = nv;
+        const nr = nv * simd.lanes;
+        job.panels.panels = std.math.divCeil(usize, job.shape.out, nr) catch unreachable;
+        const sums = work.Carver.bytesFor(f32, units.sumsOf(&job.panels));
         const table = work.Carver.bytesFor(usize, units.positions_max * 2 * shapes.taps_max);
         job.worker_bytes = sums + table;
         const bytes = job.worker_bytes * pool.threads();
@@ -194,7 +196,8 @@ pub const Job = struct {
             .phase = &job.phase,
             .steps = all,
             .block = std.math.divCeil(usize, all, blocks) catch unreachable,
-            .panels = std.math.divCeil(usize, job.shape.out, nr) catch unreachable,
+            .panels = job.panels.panels,
+            .nv = job.panels.nv,
         };
         const few = job.phase.len * job.shape.out * job.input.used;
         const bytes = 4 * if (job.narrow) few else job.panels.size();

@@ -90,6 +90,7 @@ fn loadRow(
     for (0..width) |i| {
         const to = row + (input.left + i) * input.position;
         loadPosition(kind, T, act, to, from + i * x.strides[2], x.dims[3], source.coeffs);
+        if (input.used * kind.depth() == x.dims[3]) continue;
         const out: [*]kind.Elem() = @ptrCast(to);
         @memset(out[x.dims[3] .. input.used * kind.depth()], std.mem.zeroes(kind.Elem()));
     }

@@ -63,7 +63,7 @@ pub const Row = struct {
     outputs: usize,
 };
 
-/// c[position][o] for the `width` positions of one row; positions of c are nr floats apart.
+/// c[position][o] for the `width` positions of one row; positions of c are `lanes` floats apart.
 pub fn row(comptime kind: Kind, r: *const Row, c: [*]f32, width: usize) void {
     switch (r.outputs) {
         inline 1...out_max => |outputs| {
@@ -103,7 +103,7 @@ fn dots(
         w += outputs * next;
     }
     inline for (0..n) |i| inline for (0..outputs) |o| {
-        c[(first + i) * tile.nr + o] = simd.sum(acc[i][o]);
+        c[(first + i) * lanes + o] = simd.sum(acc[i][o]);
     };
 }
 

@@ -11,41 +11,59 @@ const F = simd.F;
 pub const Kind = tile.Kind;
 
 const registers = if (simd.has_avx512 or builtin.cpu.arch == .aarch64) 32 else 16;
-/// Positions of the largest tile. With two vectors of channels each weight row is read once for 12 (6) products, and
-/// a panel of 144 words a channel stays in the first cache.
-pub const mr: usize = if (registers == 32) 12 else 6;
-pub const nv: usize = 2;
-/// Output channels of a panel.
-pub const nr: usize = nv * lanes;
+/// Vectors of output channels in a panel: two, so that a word that is broadcast serves two products; one where there
+/// are not more channels than that.
+pub const nv_max: usize = 2;
+
+/// Positions of the largest tile: as many sums as leave registers for a row of weights and a broadcast.
+pub fn mr(comptime nv: usize) usize {
+    return (if (registers == 32) 24 else 12) / nv;
+}
 
 /// A word is an f32 or a pair of bf16; pairs that come straight from a tensor are only aligned as bf16 are.
 pub const Words = [*]align(2) const u32;
 
 pub const Visit = struct {
-    /// Words, and for each tap the offset of the tile's first position.
+    /// Words, and for each tap the offset of the row's first position.
     x: Words,
-    taps: []const usize,
+    taps: [*]const usize,
+    /// Runs of taps whose words follow each other, and the taps of each.
+    runs: usize,
+    run: usize,
     /// Words from one position to the next.
     stride: usize,
-    /// Words of channels to sum over, for each tap.
+    /// Words to sum over, for each run.
     steps: usize,
-    /// [taps][steps][nr] words.
+    /// [runs][steps][nv·lanes] words.
     w: [*]const u32,
-    /// [positions][nr] sums.
+    /// [positions][nv·lanes] sums.
     c: [*]f32,
     /// Whether c holds sums already.
     add: bool,
 };
 
-/// Adds one group of taps to the sums of `positions` ≤ mr positions that start at position `first`.
-pub fn visit(comptime kind: Kind, positions: usize, v: *const Visit, first: usize) void {
+/// Adds one group of taps to the sums of `positions` ≤ mr(nv) positions that start at position `first`.
+pub fn visit(
+    comptime kind: Kind,
+    comptime nv: usize,
+    positions: usize,
+    v: *const Visit,
+    first: usize,
+) void {
     switch (positions) {
-        inline 1...mr => |n| rows(kind, n, v, first),
+        inline 1...mr(nv) => |n| rows(kind, nv, n, v, first),
         else => unreachable,
     }
 }
 
-fn rows(comptime kind: Kind, comptime n: usize, v: *const Visit, first: usize) void {
+fn rows(
+    comptime kind: Kind,
+    comptime nv: usize,
+    comptime n: usize,
+    v: *const Visit,
+    first: usize,
+) void {
+    const nr = nv * lanes;
     var acc: [n][nv]F = undefined;
     if (v.add) {
         inline for (0..n) |r| inline for (0..nv) |j| {
@@ -58,8 +76,8 @@ fn rows(comptime kind: Kind, comptime n: usize, v: *const Visit, first: usize) v
     }
     var w = v.w;
     const stride = v.stride;
-    for (v.taps) |tap| {
-        const x = v.x + tap + first * stride;
+    for (0..v.runs) |run| {
+        const x = v.x + v.taps[run * v.run] + first * stride;
         for (0..v.steps) |s| {
             var ws: [nv]F = undefined;
             inline for (0..nv) |j| ws[j] = simd.load(f32, @ptrCast(w + j * lanes));

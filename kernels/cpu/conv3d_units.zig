@@ -4,16 +4,24 @@
 const std = @import("std");
 const simd = @import("simd.zig");
 const narrow = @import("conv3d_narrow.zig");
+const shapes = @import("conv3d_shape.zig");
 const tile = @import("conv3d_tile.zig");
+const weights = @import("conv3d_weights.zig");
 const work = @import("work.zig");
 const Job = @import("conv3d.zig").Job;
 const Kind = tile.Kind;
 const lanes = simd.lanes;
-const nr = tile.nr;
 
-/// Words of weights of one channel that a visit takes: with nr channels 18 KB, under half of the first cache.
+/// Words of weights of one channel that a visit takes: of a panel 18 KB, under half of the first cache.
 pub const visit_steps = 144;
 pub const positions_max = 256;
+/// Words of one run of taps: what a visit may exceed visit_steps by.
+const run_steps_max = 200;
+
+/// Floats of a unit's sums.
+pub fn sumsOf(panels: *const weights.Panels) usize {
+    return positions_max * panels.panels * panels.nr();
+}
 
 /// Some rows (or a part of one row) of one output frame, in the coordinates of a phase.
 pub const Unit = struct { t: usize, y: [2]usize, x: [2]usize };
@@ -57,7 +65,7 @@ pub const Grid = struct {
 pub fn run(comptime kind: Kind, job: *const Job, unit: Unit, worker: usize) void {
     const memory = job.workers + worker * job.worker_bytes;
     const sums: [*]f32 = @ptrCast(@alignCast(memory)); // [panel][position][nr]
-    const bytes = work.Carver.bytesFor(f32, positions_max * job.panels.panels * nr);
+    const bytes = work.Carver.bytesFor(f32, sumsOf(&job.panels));
     const table: [*]usize = @ptrCast(@alignCast(memory + bytes)); // [row][tap]
     addresses(job, unit, table);
     if (job.narrow) {
@@ -82,26 +90,58 @@ fn panelUnit(
     const width = unit.x[1] - unit.x[0];
     const height = unit.y[1] - unit.y[0];
     const taps = job.phase.len;
+    const nr = job.panels.nr();
+    const dense = job.input.position == job.panels.steps; // also: one block
     var v: tile.Visit = undefined;
     v.stride = job.input.position * job.shape.x.step;
     var block: usize = 0;
     while (block * job.panels.block < job.panels.steps) : (block += 1) {
-        v.steps = job.panels.blockSteps(block);
+        const steps = job.panels.blockSteps(block);
         v.x = job.input.words + block * job.panels.block;
-        const group = @max(1, visit_steps / v.steps);
         for (0..job.panels.panels) |panel| {
             const panel_sums = sums + panel * width * height * nr;
             var tap: usize = 0;
-            while (tap < taps) : (tap += group) {
+            while (tap < taps) {
+                const len = runAt(&job.phase, tap, if (dense) run_steps_max / steps else 1);
+                v.runs = runsAt(&job.phase, tap, len, visit_steps / (len * steps));
+                v.run = len;
+                v.steps = len * steps;
                 v.w = job.panels.at(block, panel, tap);
                 v.add = block + tap > 0;
                 for (0..height) |row| {
-                    v.taps = table[row * taps + tap .. row * taps + @min(tap + group, taps)];
-                    tileRow(kind, &v, panel_sums + row * width * nr, width);
+                    v.taps = table + row * taps + tap;
+                    const c = panel_sums + row * width * nr;
+                    switch (job.panels.nv) {
+                        inline 1...tile.nv_max => |nv| tileRow(kind, nv, &v, c, width),
+                        else => unreachable,
+                    }
                 }
+                tap += len * v.runs;
             }
         }
     }
+}
+
+/// Taps from `tap` on, at most `most`, that read neighbouring positions: where positions follow
+/// each other without a gap, their words are one long run, as their weights are.
+fn runAt(phase: *const shapes.Phase, tap: usize, most: usize) usize {
+    const first = phase.taps[tap];
+    var n: usize = 1;
+    while (n < most and tap + n < phase.len) : (n += 1) {
+        const next = phase.taps[tap + n];
+        if (next.t != first.t or next.y != first.y or next.rest != first.rest) break;
+        if (next.x != first.x + @as(i32, @intCast(n))) break;
+    }
+    return n;
+}
+
+/// How many runs of `len` taps follow each other, at most `most` but at least the first.
+fn runsAt(phase: *const shapes.Phase, tap: usize, len: usize, most: usize) usize {
+    var n: usize = 1;
+    while (n < most and tap + n * len < phase.len) : (n += 1) {
+        if (runAt(phase, tap + n * len, len) != len) break;
+    }
+    return n;
 }
 
 fn narrowUnit(
@@ -121,16 +161,16 @@ fn narrowUnit(
             .vectors = job.input.used / lanes,
             .w = job.panels.words,
             .outputs = job.shape.out,
-        }, sums + row * width * nr, width);
+        }, sums + row * width * lanes, width);
     }
 }
 
-fn tileRow(comptime kind: Kind, v: *tile.Visit, c: [*]f32, width: usize) void {
-    const tiles = std.math.divCeil(usize, width, tile.mr) catch unreachable;
+fn tileRow(comptime kind: Kind, comptime nv: usize, v: *tile.Visit, c: [*]f32, width: usize) void {
+    const tiles = std.math.divCeil(usize, width, tile.mr(nv)) catch unreachable;
     for (0..tiles) |i| {
         const first = i * width / tiles;
-        v.c = c + first * nr;
-        tile.visit(kind, (i + 1) * width / tiles - first, v, first);
+        v.c = c + first * nv * lanes;
+        tile.visit(kind, nv, (i + 1) * width / tiles - first, v, first);
     }
 }
 
@@ -153,24 +193,48 @@ fn store(comptime T: type, job: *const Job, unit: Unit, sums: [*]const f32) void
     const s = &job.shape;
     const o = &job.args.out;
     const width = unit.x[1] - unit.x[0];
-    const positions = width * (unit.y[1] - unit.y[0]);
+    const panel = width * (unit.y[1] - unit.y[0]) * job.panels.nr();
     const t = unit.t * s.t.phases + job.phase.t;
-    for (0..positions) |i| {
-        const y = (unit.y[0] + i / width) * s.y.phases + job.phase.y;
-        const x = (unit.x[0] + i % width) * s.x.phases + job.phase.x;
+    const x = unit.x[0] * s.x.phases + job.phase.x;
+    for (unit.y[0]..unit.y[1], 0..) |qy, row| {
+        const y = qy * s.y.phases + job.phase.y;
         // out[t, y, x, :]
         const out = o.host(T) + t * o.strides[0] + y * o.strides[1] + x * o.strides[2];
-        const residual: ?[*]const T = if (job.args.residual) |*r|
-            r.host(T) + t * r.strides[0] + y * r.strides[1] + x * r.strides[2]
-        else
-            null;
-        var c: usize = 0;
-        while (c < s.out) : (c += lanes) {
-            const n = @min(lanes, s.out - c);
-            var v = simd.load(f32, sums + (c / nr * positions + i) * nr + c % nr);
-            v += take(f32, job.bias.ptr + c, n);
-            if (residual) |r| v += take(T, r + c, n);
-            if (n == lanes) simd.store(T, out + c, v) else simd.storePart(T, out + c, n, v);
+        const from = sums + row * width * job.panels.nr();
+        if (job.args.residual) |*r| {
+            const residual = r.host(T) + t * r.strides[0] + y * r.strides[1] + x * r.strides[2];
+            const step = s.x.phases * r.strides[2];
+            storeRow(T, job, out, from, width, panel, residual, step);
+        } else storeRow(T, job, out, from, width, panel, {}, 0);
+    }
+}
+
+inline fn storeRow(
+    comptime T: type,
+    job: *const Job,
+    out: [*]T,
+    sums: [*]const f32,
+    width: usize,
+    panel: usize,
+    residual: anytype,
+    residual_step: usize,
+) void {
+    const nr = job.panels.nr();
+    const outputs = job.shape.out;
+    const step = job.shape.x.phases * job.args.out.strides[2];
+    for (0..job.panels.panels) |p| {
+        var c = p * nr;
+        const end = @min(c + nr, outputs);
+        while (c < end) : (c += lanes) {
+            const n = @min(lanes, end - c);
+            const bias = take(f32, job.bias.ptr + c, n);
+            const from = sums + p * panel + c % nr;
+            for (0..width) |i| {
+                var v = simd.load(f32, from + i * nr) + bias;
+                if (@TypeOf(residual) != void) v += take(T, residual + i * residual_step + c, n);
+                const to = out + i * step + c;
+                if (n == lanes) simd.store(T, to, v) else simd.storePart(T, to, n, v);
+            }
         }
     }
 }

@@ -13,7 +13,6 @@ const lanes = simd.lanes;
 const F = simd.F;
 const U = simd.U;
 const Kind = tile.Kind;
-const nr = tile.nr;
 
 pub const Panels = struct {
     words: [*]align(64) u32,
@@ -21,11 +20,16 @@ pub const Panels = struct {
     /// Words of channels: all, and of one block (the last may have fewer).
     steps: usize,
     block: usize,
-    /// Panels of nr output channels.
+    /// Panels of nv vectors of output channels.
     panels: usize,
+    nv: usize,
+
+    pub fn nr(p: *const Panels) usize {
+        return p.nv * lanes;
+    }
 
     pub fn size(p: *const Panels) usize {
-        return p.steps * p.panels * p.phase.len * nr;
+        return p.steps * p.panels * p.phase.len * p.nr();
     }
 
     pub fn blockSteps(p: *const Panels, block: usize) usize {
@@ -35,7 +39,7 @@ pub const Panels = struct {
     pub fn at(p: *const Panels, block: usize, panel: usize, tap: usize) [*]u32 {
         const before = block * p.block * p.panels * p.phase.len;
         const inside = (panel * p.phase.len + tap) * p.blockSteps(block);
-        return p.words + (before + inside) * nr;
+        return p.words + (before + inside) * p.nr();
     }
 };
 
@@ -67,6 +71,7 @@ fn packTap(
     panel: usize,
     tap: usize,
 ) void {
+    const nr = panels.nr();
     const outputs = @min(nr, w.dims[0] - panel * nr);
     const t = &panels.phase.taps[tap];
     var block: usize = 0;
@@ -74,7 +79,7 @@ fn packTap(
         const steps = panels.blockSteps(block);
         const to = panels.at(block, panel, tap);
         var s: usize = 0;
-        while (s < steps) : (s += lanes) for (0..tile.nv) |v| {
+        while (s < steps) : (s += lanes) for (0..panels.nv) |v| {
             const channel = (block * panels.block + s) * kind.depth();
             var words: [lanes]U = @splat(@splat(0));
             for (0..@min(lanes, outputs -| v * lanes)) |i| {
