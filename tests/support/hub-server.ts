@@ -56,6 +56,8 @@ export class HubServer implements Disposable {
         port: 0,
         idleTimeout: 0,
         fetch: (request) => this.#answer(at, request),
+        // A test that cuts a body off means it; nothing is to be said about it.
+        error: () => new Response(null, { status: 500 }),
       });
     this.#hub = serve("hub");
     this.#store = serve("store");

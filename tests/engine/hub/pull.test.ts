@@ -15,65 +15,16 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { blobPath, snapshotPath } from "../../../src/engine/config/cache.ts";
+import { blobPath } from "../../../src/engine/config/cache.ts";
 import { resolveModel } from "../../../src/engine/config/model-folder.ts";
-import { Failure } from "../../../src/engine/failure.ts";
-import { type Hub, hubOf } from "../../../src/engine/hub/endpoint.ts";
-import { findPublished, type PublishedModel } from "../../../src/engine/hub/manifest.ts";
-import { pullModel } from "../../../src/engine/hub/pull.ts";
-import type { Retry } from "../../../src/engine/hub/retry.ts";
+import { hubOf } from "../../../src/engine/hub/endpoint.ts";
+import { fetchFile } from "../../../src/engine/hub/fetch-file.ts";
+import { remoteFile } from "../../../src/engine/hub/remote-file.ts";
 import { modelStatus } from "../../../src/engine/hub/status.ts";
 import type { Download } from "../../../src/engine/protocol.ts";
 import { HubServer, type Seen } from "../../support/hub-server.ts";
+import { at, failureOf, model, patient, pull, shard, transformer } from "../../support/pulling.ts";
 import { ScratchFolder } from "../../support/scratch-folder.ts";
-
-const model = findPublished("framepack") as PublishedModel;
-const shard = "diffusion_pytorch_model-00001-of-00003.safetensors";
-const transformer = {
-  repo: "lllyasviel/FramePackI2V_HY",
-  revision: model.repositories[0]?.revision ?? "",
-};
-
-/** Retries at once, and notes how long it was to wait. */
-const patient = (waits: number[] = []): Retry => ({
-  tries: 4,
-  first_ms: 100,
-  idle_ms: 20_000,
-  wait: async (ms) => {
-    waits.push(ms);
-  },
-});
-
-type Options = Readonly<{
-  hub?: Hub;
-  retry?: Retry;
-  signal?: AbortSignal;
-  onProgress?: (download: Download) => void;
-  isLatest?: boolean;
-}>;
-
-const pull = (server: HubServer, folder: ScratchFolder, options: Options = {}): Promise<void> =>
-  pullModel({
-    model,
-    cache: folder.path,
-    hub: hubOf({ HF_ENDPOINT: server.url, HF_TOKEN: "hf_secretToken", HF_HOME: folder.path }),
-    signal: new AbortController().signal,
-    retry: patient(),
-    onProgress: () => undefined,
-    ...options,
-  });
-
-const failureOf = async (act: Promise<unknown>): Promise<Failure> => {
-  const error = await act.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (error instanceof Failure) return error;
-  throw new Error(`no Failure but ${error}`);
-};
-
-const at = (folder: ScratchFolder, path: string): string =>
-  snapshotPath(transformer.repo, folder.path, transformer.revision, path);
 
 test("a pull fills the cache with every file, linked by its hash, with a ref to the commit", async () => {
   using folder = new ScratchFolder();
@@ -151,36 +102,41 @@ test("a connection that is cut is taken up where it was cut", async () => {
   using folder = new ScratchFolder();
   using server = new HubServer({ bytes: { [shard]: 3_000_000 } });
   const key = `FramePackI2V_HY/resolve/${transformer.revision}/${shard}`;
-  let cuts = 0;
-  server.behave = (seen, usual) => {
-    if (seen.at !== "store" || !seen.path.endsWith(key) || cuts++ > 0) return undefined;
-    return cutAfter(usual(), 1_000_000);
+  const arrived = Promise.withResolvers<void>();
+  let answers = 0;
+  server.behave = (seen, usual) =>
+    seen.at === "store" && seen.method === "GET" && answers++ === 0
+      ? cutAfter(usual(), 1_000_000, arrived.promise)
+      : undefined;
+  const hub = hubOf({ HF_ENDPOINT: server.url, HF_HOME: folder.path });
+  const line = { hub, retry: patient(), signal: new AbortController().signal };
+  const file = await remoteFile(line, { ...transformer, path: shard });
+  let received = 0;
+  const onBytes = (bytes: number): void => {
+    received += bytes;
+    if (received >= 1_000_000) arrived.resolve();
   };
+  const nothing = () => undefined;
 
-  await pull(server, folder);
+  await fetchFile({ line, file, cache: folder.path, onBytes, onResumed: nothing, note: nothing });
 
-  const content = readFileSync(at(folder, shard));
-  const again = server.seen.findLast(({ at, path }) => at === "store" && path.endsWith(key));
-  expect(cuts).toBe(2);
-  expect(again?.range).toMatch(/^bytes=[1-9]\d*-2999999$/);
-  expect(Buffer.compare(content, server.content(key))).toBe(0);
+  const ranges = server.seen.filter(({ range }) => range !== null).map(({ range }) => range);
+  expect(ranges).toEqual(["bytes=0-2999999", "bytes=1000000-2999999"]);
+  expect(received).toBe(3_000_000);
+  expect(Buffer.compare(readFileSync(at(folder, shard)), server.content(key))).toBe(0);
 });
 
-/** The beginning of an answer, and then nothing: the line is closed. */
-const cutAfter = (response: Response, bytes: number): Response => {
-  const body = response.body;
-  if (body === null) return response;
-  let left = bytes;
-  const cut = body.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(part, controller) {
-        controller.enqueue(part.subarray(0, left));
-        left -= Math.min(left, part.length);
-        if (left === 0) controller.error(new Error("cut"));
-      },
-    }),
-  );
-  return new Response(cut, response);
+/** The beginning of an answer; once that has arrived the line is closed. */
+const cutAfter = (response: Response, bytes: number, arrived: Promise<void>): Response => {
+  const body = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      const whole = new Uint8Array(await response.arrayBuffer());
+      controller.enqueue(whole.subarray(0, bytes));
+      await arrived;
+      controller.error(new Error("cut"));
+    },
+  });
+  return new Response(body, response);
 };
 
 test("a wrong byte is found, the file thrown away and the sentence names it", async () => {
@@ -215,109 +171,6 @@ test("a wrong size is refused before anything is written", async () => {
 
   expect(failure.id).toBe("model.size");
   expect(existsSync(at(folder, shard))).toBe(false);
-});
-
-const refusals = [
-  [401, {}, "model.unauthorized", "does not accept the token"],
-  [403, {}, "model.forbidden", "does not give out"],
-  [404, {}, "model.not-on-hub", "has no"],
-  [404, { "x-error-code": "RevisionNotFound" }, "model.not-on-hub", "has no revision"],
-  [404, { "x-error-code": "RepoNotFound" }, "model.not-on-hub", "has no"],
-  [418, {}, "model.hub-answer", "answered 418"],
-] as const;
-
-test.each(refusals)(
-  "an answer %p %p from the hub is %p, at once",
-  async (status, headers, id, words) => {
-    using folder = new ScratchFolder();
-    using server = new HubServer({ behave: () => new Response(null, { status, headers }) });
-    const waits: number[] = [];
-
-    const failure = await failureOf(pull(server, folder, { retry: patient(waits) }));
-
-    expect(failure.id).toBe(id);
-    expect(failure.code).toBe(4);
-    expect(failure.message).toContain(words);
-    expect(failure.message + failure.hint).not.toContain("secret");
-    expect(waits).toEqual([]);
-  },
-);
-
-test("a hub that wants a pause gets it, as long as it says, and then is asked again", async () => {
-  using folder = new ScratchFolder();
-  using server = new HubServer();
-  let asked = 0;
-  server.behave = () =>
-    asked++ === 0
-      ? new Response(null, { status: 429, headers: { "retry-after": "7" } })
-      : undefined;
-  const waits: number[] = [];
-
-  await pull(server, folder, { retry: patient(waits) });
-
-  expect(waits).toEqual([7000]);
-});
-
-test.each([
-  [500, "model.hub-error"],
-  [503, "model.hub-error"],
-  [429, "model.rate-limited"],
-] as const)(
-  "an answer %p is tried four times with growing pauses, then told",
-  async (status, id) => {
-    using folder = new ScratchFolder();
-    const only = "config.json";
-    using server = new HubServer();
-    server.behave = ({ path }) =>
-      path.includes("I2V_HY") && path.endsWith(only) ? new Response(null, { status }) : undefined;
-    const waits: number[] = [];
-
-    const failure = await failureOf(pull(server, folder, { retry: patient(waits) }));
-
-    expect(failure.id).toBe(id);
-    expect(waits).toEqual([100, 200, 400]);
-  },
-);
-
-test("a signed address that has ended is asked for anew", async () => {
-  using folder = new ScratchFolder();
-  using server = new HubServer();
-  let refused = 0;
-  server.behave = (seen) =>
-    seen.at === "store" && refused++ === 0 ? new Response(null, { status: 403 }) : undefined;
-
-  await pull(server, folder);
-
-  expect(refused).toBeGreaterThan(1);
-  expect(modelStatus(model, folder.path).state).toBe("complete");
-});
-
-test("a hub that nobody answers for is named, without the token", async () => {
-  using folder = new ScratchFolder();
-  const gone = new HubServer();
-  const { url } = gone;
-  gone[Symbol.dispose]();
-  const hub = hubOf({ HF_ENDPOINT: url, HF_TOKEN: "hf_secretToken" });
-  using server = new HubServer();
-
-  const failure = await failureOf(pull(server, folder, { hub }));
-
-  expect(failure.id).toBe("model.unreachable");
-  expect(failure.message).toContain(new URL(url).host);
-  expect(String(failure.stack) + failure.hint).not.toContain("hf_secret");
-});
-
-test("a line that is silent for too long is given up", async () => {
-  using folder = new ScratchFolder();
-  using server = new HubServer();
-  server.behave = (seen) =>
-    seen.at === "store" ? new Promise<Response>(() => undefined) : undefined;
-
-  const failure = await failureOf(
-    pull(server, folder, { retry: { ...patient(), tries: 2, idle_ms: 50 } }),
-  );
-
-  expect(failure.id).toBe("model.unreachable");
 });
 
 test("without the network only a complete model is a success", async () => {

@@ -88,6 +88,23 @@ test("opening, mapping and checking all of it takes less than two seconds and ha
   expect(process.memoryUsage.rss() - rss).toBeLessThan(200_000_000);
 });
 
+test("under a limit of 8 GB all of it is checked and blocks stream through two slots", async () => {
+  const script = join(import.meta.dir, "../../support/stream-sparse.ts");
+  const limited = `ulimit -d 8388608 && exec "${process.execPath}" "${script}" "${path}" 1`;
+
+  const child = Bun.spawn(["bash", "-c", limited], { stdout: "pipe", stderr: "pipe" });
+  const [out, err] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+
+  expect([await child.exited, err]).toEqual([0, ""]);
+  const { tensors, anonymous, devicePeak } = JSON.parse(out);
+  expect(tensors).toBe(2456);
+  expect(devicePeak).toBe(939_524_096); // two double blocks of 453 MB, as the library rounds them
+  expect(anonymous).toBeLessThan(4e9);
+}, 60_000);
+
 test("a folder with something in it is left alone", async () => {
   using other = new ScratchFolder();
   other.write("mine.txt", "mine");
