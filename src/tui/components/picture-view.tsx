@@ -25,7 +25,7 @@ export const PictureView = (props: PictureViewProps): ReactElement | null => {
   const frame = frames[turn % Math.max(1, frames.length)];
 
   useEffect(() => {
-    if (gallery === null || gallery.isText || frame === undefined) return;
+    if (gallery === null || frame === undefined) return;
     const shown = gallery.turnsByHand ? [frame] : frames;
     const locate = (): Place | null => locateBox(box.current, columns, rows);
     gallery.show(name, { frames: shown, box: { columns, rows }, gap_ms, locate });
@@ -34,7 +34,7 @@ export const PictureView = (props: PictureViewProps): ReactElement | null => {
   useEffect(() => () => gallery?.remove(name), [gallery, name]);
 
   if (gallery === null) return null;
-  const lines = gallery.textRows(name, frame, { columns, rows });
+  const lines = gallery.textRows(name, { columns, rows });
   if (lines.length === 0) return null;
   return (
     <Box ref={box} width={columns} height={rows} flexShrink={0} flexDirection="column">
@@ -48,11 +48,9 @@ const useTurn = (gallery: Gallery | null, name: string, frames: number, gap_ms: 
   const [turn, setTurn] = useState(0);
   useEffect(() => {
     if (gallery === null || !gallery.turnsByHand || frames < 2) return;
-    // Sixel and inline files are whole pictures each time: a slower turn is plenty.
-    const pause = gallery.isText ? Math.max(gap_ms, 250) : 1000;
     const timer = setInterval(() => {
       gallery.whenTaken(name, () => setTurn((t) => t + 1));
-    }, pause);
+    }, gallery.turnPause(gap_ms));
     return () => clearInterval(timer);
   }, [gallery, name, frames, gap_ms]);
   return turn;

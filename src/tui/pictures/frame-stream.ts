@@ -4,6 +4,9 @@
 import { EventEmitter } from "node:events";
 import { CursorTracker } from "./cursor-tracker.ts";
 
+/** How long after a change of size pictures are held back. */
+const resizeMs = 100;
+
 const begin = "\u001b[?2026h";
 const end = "\u001b[?2026l";
 
@@ -12,8 +15,11 @@ export type Place = Readonly<{ column: number; row: number; columns: number; row
 /** A picture over cells. `locate` is asked when a frame leaves: layout may have moved it. */
 export type Overlay = Readonly<{
   locate: () => Place | null;
-  /** The sequence that draws it with the cursor at its corner; "" while there is nothing to draw yet. */
-  draw: () => string;
+  /**
+   * The sequence that draws it at a place, the cursor being at its corner; "" while there is nothing
+   * to draw yet.
+   */
+  draw: (at: Place) => string;
   /** The sequence that takes it away; "" where drawing text over it does. */
   erase: () => string;
 }>;
@@ -37,11 +43,14 @@ export class FrameStream extends EventEmitter {
   readonly #overlays = new Map<string, Known>();
   readonly #onResize = (): void => {
     this.#tracker.resize(this.columns, this.rows);
-    // Who draws clears first, so that nothing of the old size stays.
+    // Who draws clears first, so that nothing of the old size stays. Pictures wait until the layout is
+    // that of the new size: drawn where they were, they would stay there.
+    this.#holdPictures();
     this.emit("resizing");
     this.emit("resize");
   };
   #frame: string | null = null;
+  #held: ReturnType<typeof setTimeout> | null = null;
   bytesWritten = 0;
 
   constructor(screen: Screen) {
@@ -82,9 +91,9 @@ export class FrameStream extends EventEmitter {
   /** Where an overlay is now, to draw it paced and outside a frame; it then counts as drawn there. */
   drawnApart(key: string): Place | null {
     const known = this.#overlays.get(key);
-    if (known === undefined) return null;
+    if (known === undefined || this.#held !== null) return null;
     known.at = known.overlay.locate();
-    known.drawn = known.overlay.draw();
+    known.drawn = known.at === null ? "" : known.overlay.draw(known.at);
     return known.at;
   }
 
@@ -119,15 +128,25 @@ export class FrameStream extends EventEmitter {
   }
 
   close(): void {
+    if (this.#held !== null) clearTimeout(this.#held);
     this.#screen.off("resize", this.#onResize);
+  }
+
+  #holdPictures(): void {
+    if (this.#held !== null) clearTimeout(this.#held);
+    this.#held = setTimeout(() => {
+      this.#held = null;
+      this.#send("");
+    }, resizeMs);
   }
 
   #send(text: string, done?: () => void): void {
     const touched = this.#tracker.follow(text);
     let drawing = "";
-    for (const known of this.#overlays.values()) {
+    const overlays = this.#held === null ? this.#overlays.values() : [];
+    for (const known of overlays) {
       const place = known.overlay.locate();
-      const picture = known.overlay.draw();
+      const picture = place === null ? "" : known.overlay.draw(place);
       const moved = !samePlace(place, known.at);
       if (known.at !== null && (place === null || moved)) drawing += known.overlay.erase();
       const spoiled = place !== null && touched.some((t) => overlaps(t, place));

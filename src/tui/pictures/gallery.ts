@@ -2,7 +2,7 @@
 // place, frees them when their place goes. What a place looks like as text is `textRows`; React draws that part.
 
 import { asciiRows, blockRows } from "./blocks.ts";
-import type { Capabilities } from "./capabilities.ts";
+import type { Capabilities, Method } from "./capabilities.ts";
 import type { FrameStream, Place } from "./frame-stream.ts";
 import { iterm2Picture } from "./iterm2.ts";
 import * as kitty from "./kitty.ts";
@@ -37,6 +37,8 @@ type Held = {
   sent: Readonly<{ frames: number; width: number; height: number; box: Box }> | null;
   /** For methods that draw over cells: the sequence that draws the newest picture. */
   drawing: string;
+  /** The same in characters, row by row. */
+  rows: readonly string[] | null;
   /** What it was asked to show last. */
   shown: Show | null;
 };
@@ -79,9 +81,9 @@ export class Gallery implements Disposable {
     this.#pacer.acknowledged();
   }
 
-  /** Whether a place is drawn as text by React, frame by frame. */
-  get isText(): boolean {
-    return !["kitty-cells", "kitty-place", "iterm2", "sixel"].includes(this.#o.capabilities.method);
+  /** How long a frame stays up where frames are turned by hand: characters are cheap, whole pictures are not. */
+  turnPause(gap_ms: number): number {
+    return isCharacters(this.#o.capabilities.method) ? Math.max(gap_ms, 250) : 1000;
   }
 
   /** Whether somebody must turn from frame to frame: the terminal does not do it. */
@@ -109,7 +111,13 @@ export class Gallery implements Disposable {
       case "sixel":
         this.#showOver(key, held, what);
         return;
-      default:
+      case "blocks-24bit":
+      case "blocks-256":
+      case "blocks-16":
+      case "ascii":
+        this.#showCharacters(key, held, what);
+        return;
+      case "none":
         return;
     }
   }
@@ -139,8 +147,8 @@ export class Gallery implements Disposable {
     );
   }
 
-  /** Rows of text that stand for a place: the picture itself in characters, placeholders, or reserved blanks. */
-  textRows(key: string, frame: Picture | undefined, box: Box): readonly string[] {
+  /** Rows of text that stand for a place: placeholders, or blanks reserved for what is drawn over them. */
+  textRows(key: string, box: Box): readonly string[] {
     const { method } = this.#o.capabilities;
     switch (method) {
       case "kitty-cells": {
@@ -150,19 +158,15 @@ export class Gallery implements Disposable {
       case "kitty-place":
       case "iterm2":
       case "sixel":
+      case "blocks-24bit":
+      case "blocks-256":
+      case "blocks-16":
+      case "ascii":
         // Concealed blanks: text that Ink sees change when the box moves, so that no stale pixels stay.
         return Array.from(
           { length: box.rows },
           () => `\u001b[8m${" ".repeat(box.columns)}\u001b[28m`,
         );
-      case "blocks-24bit":
-      case "blocks-256":
-      case "blocks-16": {
-        const depth = method === "blocks-24bit" ? "24bit" : method === "blocks-256" ? "256" : "16";
-        return frame === undefined ? blank(box) : blockRows(frame, box.columns, box.rows, depth);
-      }
-      case "ascii":
-        return frame === undefined ? blank(box) : asciiRows(frame, box.columns, box.rows);
       case "none":
         return [];
     }
@@ -179,7 +183,7 @@ export class Gallery implements Disposable {
     let held = this.#places.get(key);
     if (held === undefined) {
       const isKitty = this.#o.capabilities.method.startsWith("kitty");
-      held = { id: isKitty ? this.#nextId++ : 0, sent: null, drawing: "", shown: null };
+      held = { id: isKitty ? this.#nextId++ : 0, sent: null, drawing: "", rows: null, shown: null };
       this.#places.set(key, held);
       if (held.id !== 0) this.#o.owns(held.id);
     }
@@ -208,7 +212,7 @@ export class Gallery implements Disposable {
 
   #placeOver(key: string, held: Held, what: Show): string {
     held.drawing = kitty.placeHere(held.id, what.box.columns, what.box.rows);
-    return this.#drawApart(key, held.drawing);
+    return this.#drawApart(key);
   }
 
   #showOver(key: string, held: Held, what: Show): void {
@@ -224,7 +228,21 @@ export class Gallery implements Disposable {
         method === "sixel"
           ? await sixelPicture(first, columns, rows, cell, colours)
           : iterm2Picture(await palettePng(first, 256), columns, rows);
-      return [this.#drawApart(key, held.drawing)];
+      return [this.#drawApart(key)];
+    });
+  }
+
+  /**
+   * Characters are drawn over blanks too: as Ink's own text every frame of every picture would stay in
+   * its caches.
+   */
+  #showCharacters(key: string, held: Held, what: Show): void {
+    const first = what.frames[0];
+    if (first === undefined) return;
+    this.#overlay(key, held, what);
+    this.#pacer.show(key, () => {
+      held.rows = characterRows(this.#o.capabilities.method, first, what.box);
+      return [this.#drawApart(key)];
     });
   }
 
@@ -232,16 +250,16 @@ export class Gallery implements Disposable {
   #overlay(key: string, held: Held, what: Show): void {
     this.#o.output.addOverlay(key, {
       locate: what.locate,
-      draw: () => held.drawing,
+      draw: (at) => drawingAt(held, at),
       erase: () => (held.id === 0 ? "" : kitty.hidePicture(held.id)),
     });
   }
 
-  #drawApart(key: string, drawing: string): string {
+  #drawApart(key: string): string {
+    const held = this.#places.get(key);
     const place = this.#o.output.drawnApart(key);
-    return place === null
-      ? ""
-      : `\u001b7\u001b[${place.row + 1};${place.column + 1}H${drawing}\u001b8`;
+    if (place === null || held === undefined) return "";
+    return `\u001b7\u001b[${place.row + 1};${place.column + 1}H${drawingAt(held, place)}\u001b8`;
   }
 
   #wrapped(sequence: string): string {
@@ -249,8 +267,20 @@ export class Gallery implements Disposable {
   }
 }
 
-const blank = (box: Box): string[] =>
-  Array.from({ length: box.rows }, () => " ".repeat(box.columns));
+/** What draws a held picture, the cursor being at its corner. */
+const drawingAt = ({ drawing, rows }: Held, at: Place): string =>
+  rows === null
+    ? drawing
+    : rows.map((row, y) => `\u001b[${at.row + y + 1};${at.column + 1}H${row}`).join("");
+
+const isCharacters = (method: Method): boolean => /^(blocks|ascii)/.test(method);
+
+const characterRows = (method: Method, picture: Picture, box: Box): readonly string[] => {
+  const { columns, rows } = box;
+  if (method === "ascii") return asciiRows(picture, columns, rows);
+  const depth = method === "blocks-24bit" ? "24bit" : method === "blocks-256" ? "256" : "16";
+  return blockRows(picture, columns, rows, depth);
+};
 
 const sendAll = (id: number, frames: readonly Picture[], gap_ms: number): string[] =>
   frames.flatMap((frame, i) => {
