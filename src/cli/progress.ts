@@ -37,7 +37,7 @@ export const eventLine = (event: JobEvent, view: JobView): string | undefined =>
     case "finished":
       return (
         `Finished in ${span(event.latencyMs)}: ${printable(event.path)}, ` +
-        `${count(event.frames, "frame")} = ${length(event.seconds)}`
+        `${count(event.frames, "frame")} = ${length(event.seconds)}${promise(event.devicePeak, view)}`
       );
     // Told at the very end, with everything else that the outcome needs.
     case "cancelled":
@@ -49,6 +49,13 @@ export const eventLine = (event: JobEvent, view: JobView): string | undefined =>
     default:
       return unreachable(event);
   }
+};
+
+/** What tensors took at most beside what the plan said. */
+const promise = (peak: number, { plan }: JobView): string => {
+  if (peak === 0) return "";
+  const planned = plan === null ? "" : ` of ${size(plan.deviceBytesPeak)} planned`;
+  return `; ${size(peak)}${planned} for tensors`;
 };
 
 export const stoppedLine = (kept: string | null): string =>

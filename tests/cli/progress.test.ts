@@ -137,6 +137,18 @@ const lines: readonly (readonly [JobEvent, string | undefined])[] = [
   ],
 ];
 
+test("the peak of a finished run stands beside what was planned", () => {
+  const promised = { ...plan, deviceBytesPeak: 5_100_000_000 };
+  const finished: JobEvent = {
+    ...{ type: "finished", path: "/a.mp4", frames: 145, seconds: 145 / 30, latencyMs: 65_000 },
+    ...{ devicePeak: 4_900_000_000, rssPeak: 0, sha256: "" },
+  };
+
+  const line = eventLine(finished, viewAfter({ type: "planned", plan: promised }));
+
+  expect(line).toEndWith("145 frames = 4.83 s; 4.9 GB of 5.1 GB planned for tensors");
+});
+
 test.each(lines)("event %# as a line", (event, line) => {
   expect(eventLine(event, viewAfter({ type: "planned", plan }))).toBe(line);
 });
