@@ -6,7 +6,8 @@ import { jobEventSchema, picturesSchema, planSchema } from "./events.ts";
 import { recipeSchema } from "./job.ts";
 import { jobViewSchema } from "./job-view.ts";
 
-export const protocolVersion = 1;
+/** Grows with every change of a shape that an older program would not understand. */
+export const protocolVersion = 2;
 
 /** Longest line a client may send: a recipe with its two prompts fits many times over. */
 export const commandBytesMax = 256 * 1024;

@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { JobEvent } from "../../src/engine/events.ts";
 import { type Recipe, recipeDefaults } from "../../src/engine/job.ts";
-import type { Inspection } from "../../src/engine/protocol.ts";
+import { type Inspection, protocolVersion } from "../../src/engine/protocol.ts";
 import { Engine } from "../../src/engine/service/engine.ts";
 import { JobStore } from "../../src/engine/service/job-store.ts";
 import { silentLog } from "../../src/engine/service/log.ts";
@@ -73,7 +73,7 @@ export class ScriptedEngine implements AsyncDisposable {
     const recipe = { ...recipeDefaults, image: "/tmp/start.png", ...changes };
     const client = { deliver: () => undefined } as never;
     const reply = await this.#engine.handle(client, {
-      v: 1,
+      v: protocolVersion,
       id: 0,
       type: "submit",
       recipe,

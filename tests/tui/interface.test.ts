@@ -446,7 +446,7 @@ describe("the window", () => {
     const before = pty.raw.length;
     pty.send(keys.control("l"));
     await pty.until(() => pty.raw.slice(before).includes("Finished in 2:34"));
-    await pty.until(/framepack · seed[^]*Finished in 2:34/);
+    await pty.until(/framepack · seed[\s\S]*Finished in 2:34/);
   }, 30_000);
 
   test("a screen reader gets lines on the ordinary screen and no pictures", async () => {

@@ -167,10 +167,9 @@ const parseCommand = (line: string): Parsed => {
   const id = typeof head?.id === "number" && Number.isInteger(head.id) ? head.id : null;
   if (head?.v !== protocolVersion) {
     const theirs = printable(String(head?.v), 20);
-    return {
-      error: `This engine speaks protocol ${protocolVersion}, the client ${theirs}: restart the older one.`,
-      id,
-    };
+    const versions = `protocol ${protocolVersion}, the client ${theirs}`;
+    const error = `The running engine is of another version (${versions}).`;
+    return { error: `${error} It ends some minutes after its last job.`, id };
   }
   const result = commandSchema.safeParse(data);
   if (result.success) return { command: result.data };

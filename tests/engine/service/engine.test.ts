@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { JobEvent } from "../../../src/engine/events.ts";
 import { Failure } from "../../../src/engine/failure.ts";
 import { type Recipe, recipeDefaults } from "../../../src/engine/job.ts";
-import type { CommandBody, Message } from "../../../src/engine/protocol.ts";
+import { type CommandBody, type Message, protocolVersion } from "../../../src/engine/protocol.ts";
 import { Engine } from "../../../src/engine/service/engine.ts";
 import { JobStore } from "../../../src/engine/service/job-store.ts";
 import { silentLog } from "../../../src/engine/service/log.ts";
@@ -38,7 +38,8 @@ const engineUnderTest = (keepAliveMs = 60_000) => {
   const watcher: Watcher = { deliver: (message) => messages.push(message) };
   engine.attach(watcher);
   let id = 0;
-  const command = (body: CommandBody) => engine.handle(watcher, { v: 1, id: id++, ...body });
+  const command = (body: CommandBody) =>
+    engine.handle(watcher, { v: protocolVersion, id: id++, ...body });
   const submit = async (front = false): Promise<string> => {
     const { job } = await command({ type: "submit", recipe, front, environment: {} });
     return job?.id ?? "";
@@ -150,7 +151,7 @@ test("who subscribes late gets the running job as it stands", async () => {
   const late: Watcher = { deliver: () => undefined };
   engine.attach(late);
   const reply = await engine.handle(late, {
-    v: 1,
+    v: protocolVersion,
     id: 1,
     type: "subscribe",
     job: null,
@@ -201,7 +202,7 @@ test("jobs that ran when the engine died are interrupted, and resume goes on wit
   expect(store.require(id).state).toBe("interrupted");
   const watcher: Watcher = { deliver: () => undefined };
   engine.attach(watcher);
-  await engine.handle(watcher, { v: 1, id: 1, type: "resume", job: id });
+  await engine.handle(watcher, { v: protocolVersion, id: 1, type: "resume", job: id });
 
   expect(sent).toEqual([{ type: "run", job: id, recipe, resume: true }]);
 });

@@ -8,7 +8,7 @@ import { EngineClient } from "../../../src/engine/client.ts";
 import { Failure } from "../../../src/engine/failure.ts";
 import { type Recipe, recipeDefaults } from "../../../src/engine/job.ts";
 import { lockPath, socketPath } from "../../../src/engine/paths.ts";
-import type { Message } from "../../../src/engine/protocol.ts";
+import { type Message, protocolVersion } from "../../../src/engine/protocol.ts";
 import { Engine } from "../../../src/engine/service/engine.ts";
 import { JobStore } from "../../../src/engine/service/job-store.ts";
 import { silentLog } from "../../../src/engine/service/log.ts";
@@ -144,7 +144,7 @@ test("a client of another protocol version is told so", async () => {
 
   for (let i = 0; i < 3; i++) client.write('{"v":99,"id":1,"type":"hello"}\n');
 
-  expect(await client.closed).toContain("speaks protocol 1, the client 99");
+  expect(await client.closed).toContain(`(protocol ${protocolVersion}, the client 99)`);
 });
 
 test("garbage is answered, and after three lines of it the client is cut off", async () => {
@@ -187,7 +187,7 @@ test("a client that never reads costs the engine a bounded amount", async () => 
     unix: socketPath(),
     socket: { data: (s) => void s.pause(), close: () => undefined },
   });
-  silent.write('{"v":1,"id":1,"type":"subscribe","job":null,"previews":true}\n');
+  silent.write(`{"v":${protocolVersion},"id":1,"type":"subscribe","job":null,"previews":true}\n`);
   silent.pause();
   await watcher.request({ type: "list", limit: 1 });
 
