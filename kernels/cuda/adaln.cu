@@ -1,4 +1,5 @@
-// Layer norm without parameters, then AdaLN's modulation: LN(x) * (1 + scale) + shift. One read, one write.
+// Layer norm without parameters, then AdaLN's modulation: LN(x) * (1 + scale) + shift. One read,
+// one write.
 #include "norm.cuh"
 
 struct AdalnRule {

@@ -53,13 +53,13 @@ pub const Operand = extern struct {
 pub const map_inputs = 8;
 
 pub const Map = extern struct {
-    count: u32,
-    rank: u32,
-    width: u32,
+    count: u32 = 0,
+    rank: u32 = 0,
+    width: u32 = 1,
     act: u32 = 0,
-    dims: [6]u32,
-    out: Operand,
-    in: [map_inputs]Operand,
+    dims: [6]u32 = @splat(1),
+    out: Operand = .{},
+    in: [map_inputs]Operand = @splat(.{}),
     c: [map_inputs]f64 = @splat(0),
 };
 

@@ -1,14 +1,16 @@
-// softmax(scale q k^T) v per sequence, on every architecture's tensor cores: mma.sync, ldmatrix, cp.async.
-// A block holds BM queries of one head and walks the keys BN at a time, keeping for each query the running maximum,
-// the sum and the weighted values, so that no score ever reaches memory. While a block of keys is multiplied, its
-// values are on their way, and while values are, the next keys. Rows start on 16 bytes and D is a multiple of 8;
-// anything else goes to the plain kernel.
+// softmax(scale q k^T) v per sequence, on every architecture's tensor cores: mma.sync, ldmatrix,
+// cp.async. A block holds BM queries of one head and walks the keys BN at a time, keeping for each
+// query the running maximum, the sum and the weighted values, so that no score ever reaches memory.
+// While a block of keys is multiplied, its values are on their way, and while values are, the next
+// keys. Rows start on 16 bytes and D is a multiple of 8; anything else goes to the plain kernel.
 #include "attention.cuh"
 
-// Rows of a tile are 16 bytes longer than their data: an odd number of 16-byte columns spreads eight rows over
-// all banks for ldmatrix.
-//   size 64, 80: 128 x 64; 128: 128 x 48, as 64 keys spill. Four warps of 32 rows read K and V once for two groups
-//   size 512: 32 x 16; four warps share a row group, each a quarter of D, since 512 sums a row exceed a warp's share
+// Rows of a tile are 16 bytes longer than their data: an odd number of 16-byte columns spreads
+// eight rows over all banks for ldmatrix.
+//   size 64, 80: 128 x 64, four warps of 32 rows each read K and V once for two 16-row groups
+//   size 128: 128 x 64, eight warps of 16 rows: 32 rows of sums fill a warp's registers and spill
+//   size 512: 32 x 16; four warps share a row group, each a quarter of D, since 512 sums a row
+//     exceed a warp's share
 template <class T_, u32 size_, u32 bm_, u32 bn_, u32 row_warps_, u32 splits_>
 struct Shape {
   typedef T_ T;
@@ -27,7 +29,8 @@ struct Running {
   float maximum[S::groups][2], sum[S::groups][2];
 };
 
-// rows [from, from + count) of one head into shared memory at `at`; zeros beyond `rows` and beyond D.
+// rows [from, from + count) of one head into shared memory at `at`; zeros beyond `rows` and beyond
+// D.
 template <class S>
 FP_FN void fetch_rows(const AttentionArgs& a, u32 at, const Heads& x, u32 head, u32 first, u32 from,
                       u32 rows, u32 count) {
@@ -49,9 +52,9 @@ FP_FN void fetch_rows(const AttentionArgs& a, u32 at, const Heads& x, u32 head, 
 template <class S>
 FP_FN void score_block(Running<S>& r, u32 row, u32 d0) {
   const u32 lane = lane_id();
-  FP_UNROLL for (u32 g = 0; g < S::groups; g++) FP_UNROLL
-    for (u32 n = 0; n < S::bn / 8; n++) FP_UNROLL
-      for (u32 i = 0; i < 4; i++) r.scores[g][n][i] = 0;
+  FP_UNROLL for (u32 g = 0; g < S::groups; g++)
+    FP_UNROLL for (u32 n = 0; n < S::bn / 8; n++)
+      FP_UNROLL for (u32 i = 0; i < 4; i++) r.scores[g][n][i] = 0;
   FP_UNROLL for (u32 d = 0; d < S::slice; d += 16) {
     u32 q[S::groups][4];
     FP_UNROLL for (u32 g = 0; g < S::groups; g++)
@@ -68,7 +71,8 @@ FP_FN void score_block(Running<S>& r, u32 row, u32 d0) {
   }
 }
 
-// Where a warp keeps its part of the scores of group g, column block n, for the others: f32 [split, bm, bn].
+// Where a warp keeps its part of the scores of group g, column block n, for the others: f32 [split,
+// bm, bn].
 template <class S>
 FP_FN u32 score_at(u32 split, u32 row, u32 n) {
   return S::at_sums +
@@ -123,7 +127,8 @@ FP_FN void mask_scores(const AttentionArgs& a, const Sequence& s, Running<S>& r,
   }
 }
 
-// Scores become weights exp(scale (s - max)); what was summed under an older maximum shrinks to the new one.
+// Scores become weights exp(scale (s - max)); what was summed under an older maximum shrinks to the
+// new one.
 template <class S>
 FP_FN void soften(Running<S>& r, float scale_log2) {
   const float nothing = float_of_bits(0xff800000u);
@@ -162,8 +167,8 @@ FP_FN void weigh_block(Running<S>& r, u32 d0) {
   const u32 lane = lane_id();
   FP_UNROLL for (u32 n = 0; n < S::bn; n += 16) {
     u32 p[S::groups][4];
-    FP_UNROLL for (u32 g = 0; g < S::groups; g++) FP_UNROLL
-      for (u32 i = 0; i < 4; i++) {
+    FP_UNROLL for (u32 g = 0; g < S::groups; g++)
+      FP_UNROLL for (u32 i = 0; i < 4; i++) {
         const float* s = r.scores[g][n / 8 + i / 2] + i % 2 * 2;
         p[g][i] = pack2<T>(s[0], s[1]);
       }
@@ -178,7 +183,8 @@ FP_FN void weigh_block(Running<S>& r, u32 d0) {
   }
 }
 
-// Rounds the weighted values into the queries' place, which only this warp still owns, and from there to out.
+// Rounds the weighted values into the queries' place, which only this warp still owns, and from
+// there to out.
 template <class S>
 FP_FN void store_rows(const AttentionArgs& a, Running<S>& r, u32 row, u32 d0, u32 head, u32 first,
                       u32 from, u32 rows) {
@@ -221,8 +227,8 @@ FP_FN void attention_body(const AttentionArgs& a) {
 
   Running<S> r;
   FP_UNROLL for (u32 g = 0; g < S::groups; g++) {
-    FP_UNROLL for (u32 n = 0; n < S::slice / 8; n++) FP_UNROLL
-      for (u32 i = 0; i < 4; i++) r.values[g][n][i] = 0;
+    FP_UNROLL for (u32 n = 0; n < S::slice / 8; n++)
+      FP_UNROLL for (u32 i = 0; i < 4; i++) r.values[g][n][i] = 0;
     FP_UNROLL for (u32 h = 0; h < 2; h++) {
       r.maximum[g][h] = float_of_bits(0xff800000u);
       r.sum[g][h] = 0;
@@ -262,17 +268,17 @@ FP_FN void attention_body(const AttentionArgs& a) {
   }
 FP_ATTENTION(bf16, 64, 128, 64, 4, 1)
 FP_ATTENTION(bf16, 80, 128, 64, 4, 1)
-FP_ATTENTION(bf16, 128, 128, 48, 4, 1)
+FP_ATTENTION(bf16, 128, 128, 64, 8, 1)
 FP_ATTENTION(bf16, 512, 32, 16, 2, 4)
 FP_ATTENTION(f16, 64, 128, 64, 4, 1)
 FP_ATTENTION(f16, 80, 128, 64, 4, 1)
-FP_ATTENTION(f16, 128, 128, 48, 4, 1)
+FP_ATTENTION(f16, 128, 128, 64, 8, 1)
 FP_ATTENTION(f16, 512, 32, 16, 2, 4)
 
 // ---------------------------------------------------------------- plain
 
-// f32 arithmetic, any types: one warp a query. Lanes share the keys for the scores and D for the values.
-// Shared memory of a warp: its query f32 [512], then 32 weights.
+// f32 arithmetic, any types: one warp a query. Lanes share the keys for the scores and D for the
+// values. Shared memory of a warp: its query f32 [512], then 32 weights.
 constexpr u32 kPlainThreads = 128;
 constexpr u32 kPlainBytes = (512 + 32) * 4;
 

@@ -11,7 +11,7 @@ const Tile = struct { size: u32, bm: u32, bn: u32, row_warps: u32, splits: u32 }
 const tiles = [_]Tile{
     .{ .size = 64, .bm = 128, .bn = 64, .row_warps = 4, .splits = 1 },
     .{ .size = 80, .bm = 128, .bn = 64, .row_warps = 4, .splits = 1 },
-    .{ .size = 128, .bm = 128, .bn = 48, .row_warps = 4, .splits = 1 },
+    .{ .size = 128, .bm = 128, .bn = 64, .row_warps = 8, .splits = 1 },
     .{ .size = 512, .bm = 32, .bn = 16, .row_warps = 2, .splits = 4 },
 };
 

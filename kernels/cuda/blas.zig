@@ -1,5 +1,6 @@
-//! Matrix products by cuBLASLt where its library is found at run time, with the algorithm chosen once per shape. It has
-//! no code for a gated residual or silu; what it cannot do it leaves to the own kernels by answering `unsupported`.
+//! Matrix products by cuBLASLt where its library is found at run time, with the algorithm chosen
+//! once per shape. It has no code for a gated residual or silu; what it cannot do it leaves to the
+//! own kernels by answering `unsupported`.
 
 const std = @import("std");
 const api = @import("../backend.zig");
@@ -11,9 +12,21 @@ const ok = 0;
 
 /// Numbers of cuBLASLt's ABI.
 const compute_32f = 68;
-const type_of = std.EnumArray(api.Dtype, c_int).init(.{ .f32 = 0, .bf16 = 14, .f16 = 2, .i32 = 10, .u8 = 8 });
+const type_of: std.EnumArray(api.Dtype, c_int) = .init(.{
+    .f32 = 0,
+    .bf16 = 14,
+    .f16 = 2,
+    .i32 = 10,
+    .u8 = 8,
+});
 const Desc = enum(c_int) { transpose_a = 3, epilogue = 7, bias = 8, bias_type = 26 };
-const Preference = enum(c_int) { workspace = 1, align_a = 5, align_b = 6, align_c = 7, align_d = 8 };
+const Preference = enum(c_int) {
+    workspace = 1,
+    align_a = 5,
+    align_b = 6,
+    align_c = 7,
+    align_d = 8,
+};
 const Epilogue = struct {
     const plain: u32 = 1;
     const bias: u32 = 4;
@@ -34,12 +47,22 @@ const Functions = struct {
     cublasLtDestroy: *const fn (Handle) callconv(.c) c_int,
     cublasLtMatmulDescCreate: *const fn (*Handle, c_int, c_int) callconv(.c) c_int,
     cublasLtMatmulDescDestroy: *const fn (Handle) callconv(.c) c_int,
-    cublasLtMatmulDescSetAttribute: *const fn (Handle, Desc, *const anyopaque, usize) callconv(.c) c_int,
+    cublasLtMatmulDescSetAttribute: *const fn (
+        Handle,
+        Desc,
+        *const anyopaque,
+        usize,
+    ) callconv(.c) c_int,
     cublasLtMatrixLayoutCreate: *const fn (*Handle, c_int, u64, u64, i64) callconv(.c) c_int,
     cublasLtMatrixLayoutDestroy: *const fn (Handle) callconv(.c) c_int,
     cublasLtMatmulPreferenceCreate: *const fn (*Handle) callconv(.c) c_int,
     cublasLtMatmulPreferenceDestroy: *const fn (Handle) callconv(.c) c_int,
-    cublasLtMatmulPreferenceSetAttribute: *const fn (Handle, Preference, *const anyopaque, usize) callconv(.c) c_int,
+    cublasLtMatmulPreferenceSetAttribute: *const fn (
+        Handle,
+        Preference,
+        *const anyopaque,
+        usize,
+    ) callconv(.c) c_int,
     cublasLtMatmulAlgoGetHeuristic: *const fn (
         Handle,
         Handle,
@@ -85,7 +108,14 @@ const Key = struct {
 };
 
 /// A chosen product: its descriptors live as long as the library is used.
-const Plan = struct { desc: Handle, a: Handle, b: Handle, c: Handle, d: Handle, algorithm: ?Algorithm };
+const Plan = struct {
+    desc: Handle = null,
+    a: Handle = null,
+    b: Handle = null,
+    c: Handle = null,
+    d: Handle = null,
+    algorithm: ?Algorithm = null,
+};
 
 const workspace_bytes = 32 << 20;
 const names = [_][:0]const u8{ "libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so.11" };
@@ -101,7 +131,8 @@ var plans: std.AutoHashMapUnmanaged(Key, Plan) = .empty;
 pub fn start(on: driver.Handle) bool {
     const l = find() orelse return false;
     inline for (@typeInfo(Functions).@"struct".fields) |field| {
-        @field(f, field.name) = @ptrCast(@alignCast(std.c.dlsym(l, field.name) orelse return false));
+        const symbol = std.c.dlsym(l, field.name) orelse return false;
+        @field(f, field.name) = @ptrCast(@alignCast(symbol));
     }
     if (f.cublasLtCreate(&handle) != ok) return false;
     if (driver.api.cuMemAlloc_v2(&workspace, workspace_bytes) != .success) {
@@ -144,7 +175,10 @@ pub fn multiply(a: *const api.Matmul) Status {
     if (!entry.found_existing) entry.value_ptr.* = choose(a, key);
     const plan = entry.value_ptr.*;
     const algorithm = plan.algorithm orelse return .unsupported;
-    if (a.bias) |b| if (f.cublasLtMatmulDescSetAttribute(plan.desc, .bias, &b.ptr, 8) != ok) return .unsupported;
+    if (a.bias) |b| {
+        const set = f.cublasLtMatmulDescSetAttribute(plan.desc, .bias, &b.ptr, 8);
+        if (set != ok) return .unsupported;
+    }
     const one: f32 = 1;
     const beta: f32 = if (a.residual != null) 1 else 0;
     const c = if (a.residual) |r| r.ptr else a.out.ptr;
@@ -198,7 +232,7 @@ fn keyOf(a: *const api.Matmul) Key {
 
 /// A plan without an algorithm when cuBLASLt has none.
 fn choose(a: *const api.Matmul, key: Key) Plan {
-    var plan: Plan = .{ .desc = null, .a = null, .b = null, .c = null, .d = null, .algorithm = null };
+    var plan: Plan = .{};
     var preference: Handle = null;
     defer if (preference != null) {
         _ = f.cublasLtMatmulPreferenceDestroy(preference);

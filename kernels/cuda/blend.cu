@@ -1,4 +1,5 @@
-// Cross-fade of two tensors along one axis: a * (1 - w) + b * w, the weight broadcast over the other axes.
+// Cross-fade of two tensors along one axis: a * (1 - w) + b * w, the weight broadcast over the
+// other axes.
 #include "map.cuh"
 
 struct BlendOp {

@@ -1,5 +1,5 @@
-//! The cuda backend: one device, one stream in order, its memory, and the modules of the kernels. Work is queued;
-//! downloads and syncs wait for it.
+//! The cuda backend: one device, one stream in order, its memory, and the modules of the kernels.
+//! Work is queued; downloads and syncs wait for it.
 
 const std = @import("std");
 const api = @import("../backend.zig");
@@ -53,7 +53,7 @@ threadlocal var current: driver.Handle = null;
 fn start(config: api.Config) Status {
     if (!fatbins.has_code) return abi.fail(
         .unsupported,
-        "init: this library was built without nvcc and holds no GPU code; use the cpu or the emulated backend",
+        "init: this library was built without nvcc and holds no GPU code; use the cpu backend",
         .{},
     );
     const steps = [_]*const fn (api.Config) Status{ open, describe, prepare };
@@ -109,8 +109,8 @@ fn describe(_: api.Config) Status {
     };
     for (asked) |status| if (status != .ok) return status;
     const words = .{ @divTrunc(version, 1000), @rem(@divTrunc(version, 10), 100) };
-    about.driver_len = (std.fmt.bufPrint(&about.driver, "CUDA {d}.{d}", words) catch unreachable).len;
-    about.arch_len = (std.fmt.bufPrint(&about.arch, "sm_{d}{d}", .{ major, minor }) catch unreachable).len;
+    about.driver_len = textLen(&about.driver, "CUDA {d}.{d}", words);
+    about.arch_len = textLen(&about.arch, "sm_{d}{d}", .{ major, minor });
     about.bytes = bytes;
     about.shared_max = @intCast(shared);
     about.major = major;
@@ -122,6 +122,11 @@ fn describe(_: api.Config) Status {
         .{ std.mem.sliceTo(&about.name, 0), major, minor },
     );
     return .ok;
+}
+
+/// The buffers are large enough for any version and architecture.
+fn textLen(buffer: []u8, comptime fmt: []const u8, args: anytype) usize {
+    return (std.fmt.bufPrint(buffer, fmt, args) catch unreachable).len;
 }
 
 fn prepare(_: api.Config) Status {
@@ -176,7 +181,7 @@ fn enter() Status {
     return status;
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 fn find(module: launch.Module, name: [:0]const u8, out: *u64) Status {
     const entered = enter();
@@ -215,7 +220,8 @@ fn run(name: [:0]const u8, kernel: u64, shape: launch.Shape, args: []const u8) S
         );
         const bytes: c_int = @intCast(shape.shared);
         // Cheap enough to ask at every launch: the driver only notes it.
-        const raised = call(name, .cuFuncSetAttribute, .{ function, driver.max_dynamic_shared, bytes });
+        const what = driver.max_dynamic_shared;
+        const raised = call(name, .cuFuncSetAttribute, .{ function, what, bytes });
         if (raised != .ok) return raised;
     }
     var params = [_]?*const anyopaque{args.ptr};
@@ -226,7 +232,7 @@ fn run(name: [:0]const u8, kernel: u64, shape: launch.Shape, args: []const u8) S
     });
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 fn alloc(bytes: u64, out: *u64) Status {
     const entered = enter();
@@ -238,7 +244,7 @@ fn alloc(bytes: u64, out: *u64) Status {
     _ = driver.api.cuMemGetInfo_v2(&left, &all);
     if (result == .out_of_memory) return abi.fail(
         .out_of_memory,
-        "the GPU has no {d} bytes left: {d} of {d} are free. Free memory on it, or choose a smaller setting",
+        "the GPU has no {d} bytes left: {d} of {d} are free. Free some, or choose less",
         .{ bytes, left, all },
     );
     // Not about memory: an earlier kernel's fault, for example. Asked again for the driver's words.

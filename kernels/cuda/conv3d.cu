@@ -1,8 +1,9 @@
-// Causal 3D convolution as a matrix product that never builds its matrix: rows are output positions, columns are
-// output channels, K runs over the kernel's taps and the input channels inside them.
+// Causal 3D convolution as a matrix product that never builds its matrix: rows are output
+// positions, columns are output channels, K runs over the kernel's taps and the input channels
+// inside them.
 //   x [T, H, W, I]    w [O, kt, kh, kw, I]    bias [O]    out, residual [To, Ho, Wo, O]
-// Upsampling, replication padding and stride are index arithmetic; group norm's scale and shift and the activation are
-// applied on load. Nothing enlarged, padded or normalised is ever written.
+// Upsampling, replication padding and stride are index arithmetic; group norm's scale and shift and
+// the activation are applied on load. Nothing enlarged, padded or normalised is ever written.
 #include "tile.cuh"
 
 struct ConvArgs {
@@ -36,8 +37,8 @@ FP_FN Corner corner_of(const ConvArgs& a, u64 position) {
 
 FP_FN i32 clamped(i32 v, i32 top) { return v < 0 ? 0 : v > top ? top : v; }
 
-// The element of x that tap `tap` of a window begins with: padding repeats the edge of the upsampled input, in which
-// frame 0 stands once and the others twice, rows and columns twice.
+// The element of x that tap `tap` of a window begins with: padding repeats the edge of the
+// upsampled input, in which frame 0 stands once and the others twice, rows and columns twice.
 FP_FN u64 tap_offset(const ConvArgs& a, const Corner& c, u32 tap) {
   const i32 dw = static_cast<i32>(tap % a.kernel[2]),
             dh = static_cast<i32>(tap / a.kernel[2] % a.kernel[1]);
@@ -66,8 +67,8 @@ struct ConvPlaces {
 
 // ---------------------------------------------------------------- tile
 
-// One thread brings two rows of A, the same chunk of eight channels of each, and two of W. I is a multiple of 8 and
-// all rows are on 16 bytes, so that a chunk lies in one tap.
+// One thread brings two rows of A, the same chunk of eight channels of each, and two of W. I is a
+// multiple of 8 and all rows are on 16 bytes, so that a chunk lies in one tap.
 template <class T>
 struct ConvFetch {
   Corner corner[2];
@@ -97,7 +98,8 @@ FP_FN void fetch_input(const ConvArgs& a, const ConvFetch<T>& f, u32 stage, u32 
   }
 }
 
-// With coefficients the input passes through registers: read before the multiplication, finished after it.
+// With coefficients the input passes through registers: read before the multiplication, finished
+// after it.
 template <class T>
 FP_FN void read_input(const ConvArgs& a, const ConvFetch<T>& f, u32 k, U4 (&raw)[2]) {
   const u32 tap = k / a.in[3], c = k % a.in[3];
@@ -162,7 +164,7 @@ FP_FN void conv3d_tile_body(const ConvArgs& a) {
   }
   for (u32 step = 0; step < steps; step++) {
     copy_async_wait<kTileStages - 2>();
-    sync_threads();  // this stage is complete, and everybody is done with the one that is filled next
+    sync_threads();  // this stage is complete, and nobody needs the one that is filled next
     const u32 next = step + kTileStages - 1;
     const u32 stage = next % kTileStages * kTileStageBytes, k = next * kTileK + f.chunk * 8;
     if (next < steps) {
@@ -233,8 +235,8 @@ FP_KERNEL(conv3d_plain_kernel, ConvArgs, kPlainThreads, 2) {
     for (u32 k = 0; k < kPlainK; k++) {
       const U4 a = shared_load<U4>(k * kPlainPitch + y * 4);
       const U4 w = shared_load<U4>((kPlainK + k) * kPlainPitch + x * 4);
-      FP_UNROLL for (u32 i = 0; i < 4; i++) FP_UNROLL
-        for (u32 j = 0; j < 4; j++)
+      FP_UNROLL for (u32 i = 0; i < 4; i++)
+        FP_UNROLL for (u32 j = 0; j < 4; j++)
           sum[i][j] = fma_exact(float_of_bits(a.v[i]), float_of_bits(w.v[j]), sum[i][j]);
     }
     sync_threads();

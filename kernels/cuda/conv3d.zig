@@ -1,4 +1,5 @@
-//! Launcher of conv3d.cu: tensor cores where a chunk of eight channels lies in one tap, the plain kernel elsewhere.
+//! Launcher of conv3d.cu: tensor cores where a chunk of eight channels lies in one tap, the plain
+//! kernel elsewhere.
 
 const api = @import("../backend.zig");
 const abi = @import("../abi.zig");
@@ -13,7 +14,8 @@ pub fn conv3d(a: *const api.Conv3d) Status {
     const kernel = a.w.dims[1..4].*;
     const k = @as(u64, kernel[0]) * kernel[1] * kernel[2] * a.w.dims[4];
     if (k > 1 << 31) return abi.fail(.unsupported, "conv3d: a window of {d} elements", .{k});
-    const is_aligned = args.isAligned(a.out) and (a.residual == null or args.isAligned(a.residual.?));
+    const is_aligned = args.isAligned(a.out) and
+        (a.residual == null or args.isAligned(a.residual.?));
     const c: args.Conv = .{
         .out = a.out.ptr,
         .x = a.x.ptr,
@@ -64,5 +66,6 @@ fn outer(d: Desc) [3]u64 {
 
 fn fitsTile(a: *const api.Conv3d) bool {
     return a.x.dtype != .f32 and a.w.dtype == a.x.dtype and a.x.dims[3] % 8 == 0 and
-        args.isAligned(a.x) and a.w.ptr % 16 == 0 and (a.coeffs == null or a.coeffs.?.ptr % 16 == 0);
+        args.isAligned(a.x) and a.w.ptr % 16 == 0 and
+        (a.coeffs == null or a.coeffs.?.ptr % 16 == 0);
 }

@@ -1,4 +1,5 @@
-// Cast and re-layout. Between equal dtypes the bits travel untouched; otherwise through f32, rounded to nearest even.
+// Cast and re-layout. Between equal dtypes the bits travel untouched; otherwise through f32,
+// rounded to nearest even.
 #include "map.cuh"
 
 struct CastOp {
@@ -31,8 +32,9 @@ FP_KERNEL(copy_raw4_kernel, MapArgs, kMapThreads, 4) { copy_raw_body<u32>(args);
 
 // ---------------------------------------------------------------- permuting copies
 
-// dst[c, r] = src[r, c] for matrices of 2- or 4-byte elements, batch by batch, through a tile in shared memory so
-// that both sides move whole rows. The tile's rows are one word longer than 32 to spread them over the banks.
+// dst[c, r] = src[r, c] for matrices of 2- or 4-byte elements, batch by batch, through a tile in
+// shared memory so that both sides move whole rows. The tile's rows are one word longer than 32 to
+// spread them over the banks.
 struct TransposeArgs {
   u64 dst, src;
   u64 dst_stride, src_stride;  // of dst's c and src's r, in elements

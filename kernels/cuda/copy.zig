@@ -1,5 +1,5 @@
-//! Launcher of copy.cu: bits between equal dtypes, a cast otherwise, and a tiled transposition where the source's rows
-//! are the target's columns.
+//! Launcher of copy.cu: bits between equal dtypes, a cast otherwise, and a tiled transposition
+//! where the source's rows are the target's columns.
 
 const api = @import("../backend.zig");
 const args = @import("args.zig");
@@ -9,7 +9,9 @@ const Desc = api.Desc;
 const Status = api.Status;
 
 pub fn copy(a: *const api.Copy) Status {
-    if (a.dst.dtype != a.src.dtype) return map.run(.copy, "copy_cast_kernel", a.dst, &.{a.src}, 0, &.{});
+    if (a.dst.dtype != a.src.dtype) {
+        return map.run(.copy, "copy_cast_kernel", a.dst, &.{a.src}, 0, &.{});
+    }
     if (transpose(a)) |status| return status;
     switch (a.dst.dtype.size()) {
         1 => return map.run(.copy, "copy_raw1_kernel", a.dst, &.{a.src}, 0, &.{}),

@@ -1,5 +1,6 @@
-//! The CUDA driver's functions, found in libcuda at run time: nothing of CUDA is needed to build or load the library.
-//! Every call goes through `call`, which turns a refusal into a status with the driver's own words and what to do.
+//! The CUDA driver's functions, found in libcuda at run time: nothing of CUDA is needed to build or
+//! load the library. Every call goes through `call`, which turns a refusal into a status with the
+//! driver's own words and what to do.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
@@ -100,19 +101,22 @@ const names = [_][:0]const u8{ "libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1", 
 pub fn open() Status {
     if (library != null) return .ok;
     library = blk: {
-        if (std.c.getenv("FRAMEPACK_LIBCUDA")) |path| break :blk std.c.dlopen(path, .{ .NOW = true });
+        if (std.c.getenv("FRAMEPACK_LIBCUDA")) |path| {
+            break :blk std.c.dlopen(path, .{ .NOW = true });
+        }
         for (names) |name| if (std.c.dlopen(name, .{ .NOW = true })) |l| break :blk l;
         break :blk null;
     };
     const l = library orelse return abi.fail(
         .device,
-        "init: there is no NVIDIA driver here (libcuda.so.1 was not found): install one, or use the cpu backend",
+        "init: there is no NVIDIA driver here (no libcuda.so.1): install it, or use the cpu",
         .{},
     );
     inline for (@typeInfo(Api).@"struct".fields) |field| {
         const symbol = std.c.dlsym(l, field.name) orelse {
             library = null;
-            return abi.fail(.device, "init: the NVIDIA driver is too old: it has no {s}", .{field.name});
+            const text = "init: the NVIDIA driver is too old: it has no {s}";
+            return abi.fail(.device, text, .{field.name});
         };
         @field(api, field.name) = @ptrCast(@alignCast(symbol));
     }
@@ -155,11 +159,18 @@ fn refuse(op: []const u8, function: []const u8, result: Result) Status {
 fn advice(result: Result) []const u8 {
     return switch (result) {
         .out_of_memory => ": free memory on the GPU, or choose a smaller setting",
-        .no_device, .invalid_device => ": no such GPU is visible; see nvidia-smi and CUDA_VISIBLE_DEVICES",
-        .stub_library => ": this libcuda is the toolkit's stub; put the driver's own first on the library path",
-        .no_binary_for_gpu, .invalid_image => ": this build holds no code for this GPU (it needs sm_80 or newer)",
-        .invalid_ptx, .unsupported_ptx_version, .jit_compiler_not_found => ": the driver is too old for this build",
-        .system_driver_mismatch => ": the driver was updated; restart the machine or reload its kernel module",
+        .no_device,
+        .invalid_device,
+        => ": no such GPU is visible; see nvidia-smi and CUDA_VISIBLE_DEVICES",
+        .stub_library => ": this libcuda is the toolkit's stub; the driver's own must come first",
+        .no_binary_for_gpu,
+        .invalid_image,
+        => ": this build holds no code for this GPU (it needs sm_80 or newer)",
+        .invalid_ptx,
+        .unsupported_ptx_version,
+        .jit_compiler_not_found,
+        => ": the driver is too old for this build",
+        .system_driver_mismatch => ": the driver was updated; restart, or reload its kernel module",
         .illegal_address => ": a kernel touched memory that is not its own; this is a bug",
         else => "",
     };

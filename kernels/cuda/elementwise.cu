@@ -1,4 +1,5 @@
-// Activations, gated sums and conversions of pictures: one read of each operand, one write, no state.
+// Activations, gated sums and conversions of pictures: one read of each operand, one write, no
+// state.
 //   all operands as map.cuh lays out; computed in f32, rounded once
 #include "map.cuh"
 

@@ -1,4 +1,5 @@
-//! Launchers of elementwise.cu, blend.cu and unipc.cu: everything that is a function of one element of each operand.
+//! Launchers of elementwise.cu, blend.cu and unipc.cu: everything that is a function of one element
+//! of each operand.
 
 const api = @import("../backend.zig");
 const args = @import("args.zig");
@@ -31,7 +32,8 @@ pub fn scale_shift_act(a: *const api.ScaleShiftAct) Status {
     const scale = row(a.coeffs, 0);
     const shift = row(a.coeffs, 1);
     const act = @intFromEnum(a.act);
-    return map.run(.elementwise, "scale_shift_act_kernel", a.out, &.{ a.x, scale, shift }, act, &.{});
+    const ins = [_]Desc{ a.x, scale, shift };
+    return map.run(.elementwise, "scale_shift_act_kernel", a.out, &ins, act, &.{});
 }
 
 /// Row i of a matrix, as a vector.

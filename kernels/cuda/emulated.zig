@@ -1,6 +1,6 @@
-//! The emulated backend: the cuda backend's launchers and kernels, run by the emulator (emulate/) on host memory. For
-//! proving kernels where there is no GPU. Before an op its tensors' exact extents are told to the emulator, and every
-//! access of a kernel outside them is a reported fault.
+//! The emulated backend: the cuda backend's launchers and kernels, run by the emulator (emulate/)
+//! on host memory. For proving kernels where there is no GPU. Before an op its tensors' exact
+//! extents are told to the emulator, and every access of a kernel outside them is a reported fault.
 
 const std = @import("std");
 const api = @import("../backend.zig");
@@ -51,7 +51,9 @@ var workers: u32 = 1;
 var scratch: u64 = 0;
 
 fn start(config: api.Config) Status {
-    if (config.device != 0) return abi.fail(.bad_argument, "init: the emulated backend has device 0 only", .{});
+    if (config.device != 0) {
+        return abi.fail(.bad_argument, "init: the emulated backend has device 0 only", .{});
+    }
     workers = if (config.threads == 0) sys.cpuCount() else config.threads;
     const status = alloc(launch.scratch_bytes, &scratch);
     if (status != .ok) return status;
@@ -105,7 +107,7 @@ fn info() api.Info {
     return .{ .device = "emulator", .driver = fatbins.note, .arch = "host" };
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 /// The op table, each op preceded by the extents of its tensors.
 const checked: api.Ops = blk: {
@@ -180,7 +182,7 @@ fn run(name: [:0]const u8, kernel: u64, shape: launch.Shape, args: []const u8) S
     return abi.fail(.device, "{s}: {s}", .{ name, text[0..len] });
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 fn alloc(bytes: u64, out: *u64) Status {
     const p = fp_emu_alloc(bytes) orelse

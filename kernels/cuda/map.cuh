@@ -1,6 +1,7 @@
-// The shape of every elementwise kernel: out[i] = f(in0[i], in1[i], ...) over up to six dimensions with any strides.
-// A broadcast operand has stride 0. Each thread does `width` neighbours of the last dimension: 8 where every
-// operand's rows start on 16 bytes and divide by 8 (the launcher's choice), else 1. Memory bound.
+// The shape of every elementwise kernel: out[i] = f(in0[i], in1[i], ...) over up to six dimensions
+// with any strides. A broadcast operand has stride 0. Each thread does `width` neighbours of the
+// last dimension: 8 where every operand's rows start on 16 bytes and divide by 8 (the launcher's
+// choice), else 1. Memory bound.
 #pragma once
 
 #include "device.cuh"

@@ -1,5 +1,5 @@
-//! Launchers of the elementwise kernels (map.cuh): dimensions that lie alike in all operands are merged, and where rows
-//! allow it every thread takes eight elements.
+//! Launchers of the elementwise kernels (map.cuh): dimensions that lie alike in all operands are
+//! merged, and where rows allow it every thread takes eight elements.
 
 const std = @import("std");
 const api = @import("../backend.zig");
@@ -11,7 +11,8 @@ const Status = api.Status;
 
 pub const threads = 256;
 
-/// `d` as an operand of a map over `dims`: aligned at the last dimension, missing or single dimensions broadcast.
+/// `d` as an operand of a map over `dims`: aligned at the last dimension, missing or single
+/// dimensions broadcast.
 fn stridesOver(d: Desc, rank: u32) [6]u32 {
     var strides: [6]u32 = @splat(0);
     for (0..d.rank) |i| {
@@ -34,11 +35,12 @@ pub fn along(d: Desc, axis: u32, rank: u32) Desc {
 
 /// The arguments of a map from `ins` to `out`, or null when it has more than 2^32 threads.
 pub fn build(out: Desc, ins: []const Desc) ?args.Map {
-    var m: args.Map = .{ .count = 0, .rank = 0, .width = 1, .dims = @splat(1), .out = .{}, .in = @splat(.{}) };
+    var m: args.Map = .{};
     var all: [1 + args.map_inputs]args.Operand = undefined;
     for (all[0 .. ins.len + 1], 0..) |*o, i| {
         const d = if (i == 0) out else ins[i - 1];
-        o.* = .{ .ptr = d.ptr, .dtype = @intFromEnum(d.dtype), .strides = stridesOver(d, out.rank) };
+        const strides = stridesOver(d, out.rank);
+        o.* = .{ .ptr = d.ptr, .dtype = @intFromEnum(d.dtype), .strides = strides };
     }
     const operands = all[0 .. ins.len + 1];
     m.rank = merge(&m.dims, out.dims[0..out.rank], operands);
@@ -104,5 +106,6 @@ pub fn run(
         return abi.fail(.unsupported, name ++ ": more than 2^32 elements in strided rows", .{});
     m.act = act;
     @memcpy(m.c[0..c.len], c);
-    return launch.run(module, name, .{ .grid = launch.line(m.count, threads), .threads = threads }, m);
+    const grid = launch.line(m.count, threads);
+    return launch.run(module, name, .{ .grid = grid, .threads = threads }, m);
 }

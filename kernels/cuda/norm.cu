@@ -31,8 +31,9 @@ FP_KERNEL(rms_norm_f16_kernel, NormArgs, kNormThreads, 4) {
 
 // ---------------------------------------------------------------- group norm
 
-// Two passes: sums of x and x^2 per slab of positions and channel, then per group over all slabs. A thread sums
-// differences from its slab's first position in f32, which keeps them small, and only the totals are f64.
+// Two passes: sums of x and x^2 per slab of positions and channel, then per group over all slabs. A
+// thread sums differences from its slab's first position in f32, which keeps them small, and only
+// the totals are f64.
 struct GroupNormArgs {
   u64 out;       // f32 [2, C]
   u64 x;         // [positions, C]
@@ -47,7 +48,8 @@ struct GroupNormArgs {
 };
 constexpr u32 kGroupThreads = 256;
 
-// Sums of `width` channels from column `c` on, over the positions of this block that fall to one lane.
+// Sums of `width` channels from column `c` on, over the positions of this block that fall to one
+// lane.
 template <u32 width>
 FP_FN void group_sums(const GroupNormArgs& a, u32 c, u32 lane, u32 lanes,
                       double (&sums)[2 * width]) {

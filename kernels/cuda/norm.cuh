@@ -1,5 +1,7 @@
-// One row, normalised: shared by layer_norm, rms_norm and adaln, which differ in what follows the normalisation.
-//   x, out [rows, cols]    one block a row; where rows are on 16 bytes and short enough they stay in registers
+// One row, normalised: shared by layer_norm, rms_norm and adaln, which differ in what follows the
+// normalisation.
+//   x, out [rows, cols] one block a row; where rows are on 16 bytes and short enough they stay in
+//     registers
 #pragma once
 
 #include "device.cuh"
@@ -56,8 +58,7 @@ FP_FN void norm_vector(const NormArgs& a) {
       sum += kept[k].v[e];
   }
   const u32 first = FP_MUTANT(norm_count) ? 1 : 0;
-  const float mean =
-      Rule::kCentred ? block_sum(sum, 0) / static_cast<float>(a.cols + first) : 0.0f;
+  const float mean = Rule::kCentred ? block_sum(sum, 0) / static_cast<float>(a.cols + first) : 0.0f;
   FP_UNROLL for (u32 k = 0; k < kNormKeep; k++) {
     if ((k * kNormThreads + thread_x()) * 8 >= a.cols) continue;
     FP_UNROLL for (int e = 0; e < 8; e++) {

@@ -14,7 +14,8 @@ const shared = threads / 32 * @sizeOf(f32);
 
 fn normArgs(out: Desc, x: Desc, scale: ?Desc, shift: ?Desc, eps: f32) args.Norm {
     const cols = x.dims[1];
-    const vector = cols % 8 == 0 and cols <= vector_cols and args.isAligned(out) and args.isAligned(x) and
+    const vector = cols % 8 == 0 and cols <= vector_cols and
+        args.isAligned(out) and args.isAligned(x) and
         (scale == null or args.isAligned(scale.?)) and (shift == null or args.isAligned(shift.?));
     return .{
         .out = .of(out),
@@ -46,7 +47,7 @@ pub fn rms_norm(a: *const api.RmsNorm) Status {
     return launch.runTyped(.norm, "rms_norm", a.x.dtype, perRow(a.x), n);
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 const group_threads = 256;
 
@@ -91,7 +92,7 @@ pub fn group_norm_coeffs(a: *const api.GroupNormCoeffs) Status {
     }, g);
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 const rope_threads = 128;
 

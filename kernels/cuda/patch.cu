@@ -1,5 +1,6 @@
 // Latents to patch vectors and back. One thread per element: a few megabytes a step.
-//   gather: x [C, T, H, W] any float -> out [n, C * kt * kh * kw], patches in order t, y, x; the end is replicated
+//   gather: x [C, T, H, W] any float -> out [n, C * kt * kh * kw], patches in order t, y, x; the
+//     end is replicated
 //   unpatchify: x [n, C * kh * kw] -> out [C, T, H, W] f32
 #include "device.cuh"
 
@@ -25,10 +26,12 @@ FP_KERNEL(patch_gather_kernel, PatchArgs, kPatchThreads, 4) {
   const u32 x = e % args.kw, y = e / args.kw % args.kh, t = e / (args.kw * args.kh) % args.kt;
   const u32 c = e / (args.kw * args.kh * args.kt);
   const u32 px = n % args.nw, py = n / args.nw % args.nh, pt = n / (args.nw * args.nh);
-  const u64 from = static_cast<u64>(c) * args.strides[0] +
-                   static_cast<u64>(smaller(pt * args.kt + t, args.dims[1] - 1)) * args.strides[1] +
-                   static_cast<u64>(smaller(py * args.kh + y, args.dims[2] - 1)) * args.strides[2] +
-                   static_cast<u64>(smaller(px * args.kw + x, args.dims[3] - (FP_MUTANT(patch_edge) ? 0 : 1))) * args.strides[3];
+  const u64 from =
+      static_cast<u64>(c) * args.strides[0] +
+      static_cast<u64>(smaller(pt * args.kt + t, args.dims[1] - 1)) * args.strides[1] +
+      static_cast<u64>(smaller(py * args.kh + y, args.dims[2] - 1)) * args.strides[2] +
+      static_cast<u64>(smaller(px * args.kw + x, args.dims[3] - (FP_MUTANT(patch_edge) ? 0 : 1))) *
+          args.strides[3];
   store_any(args.out.ptr, args.out.dtype, to, load_any(args.x.ptr, args.x.dtype, from));
 }
 

@@ -1,4 +1,5 @@
-//! Launchers of patch.cu, embed.cu and preview.cu: what happens once a step or once a job at the edges of a network.
+//! Launchers of patch.cu, embed.cu and preview.cu: what happens once a step or once a job at the
+//! edges of a network.
 
 const std = @import("std");
 const api = @import("../backend.zig");
@@ -66,13 +67,15 @@ pub fn embed(a: *const api.Embed) Status {
         .cols = a.table.dims[1],
         .vocabulary = a.table.dims[0],
     };
-    const status = launch.run(.embed, "embed_kernel", .{ .grid = .{ rows, 1, 1 }, .threads = 128 }, e);
+    const shape: launch.Shape = .{ .grid = .{ rows, 1, 1 }, .threads = 128 };
+    const status = launch.run(.embed, "embed_kernel", shape, e);
     if (status != .ok) return status;
     var bad: i32 = 0;
     const read = launch.device.download(std.mem.asBytes(&bad), flag.ptr, 4);
     if (read != .ok) return read;
     if (bad == 0) return .ok;
-    return abi.fail(.bad_argument, "embed: id {d} is outside the table's {d} rows", .{ bad - 1, e.vocabulary });
+    const text = "embed: the id in row {d} is outside the table's {d} rows";
+    return abi.fail(.bad_argument, text, .{ bad - 1, e.vocabulary });
 }
 
 pub fn latent_rgb(a: *const api.LatentRgb) Status {

@@ -1,5 +1,6 @@
-//! Uploads: host memory goes through a few pinned buffers in turn, so that copying into one overlaps with the transfer of
-//! another, and the caller may reuse its memory at once. Small, and never a second copy of a file.
+//! Uploads: host memory goes through a few pinned buffers in turn, so that copying into one
+//! overlaps with the transfer of another, and the caller may reuse its memory at once. Small, and
+//! never a second copy of a file.
 
 const std = @import("std");
 const abi = @import("../abi.zig");

@@ -1,6 +1,8 @@
 // RMS norm of a head's row and its rotation, in place.
-//   x [T, H, D]    weight [D] or absent    table f32 [R, 2 D] (cos, then sin) or absent    one warp per (t, h) row
-// A lane holds pairs (a, b) of elements that turn together: neighbours 2i and 2i + 1, or i and i + D / 2.
+//   x [T, H, D] weight [D] or absent table f32 [R, 2 D] (cos, then sin) or absent one warp per (t,
+//     h) row
+// A lane holds pairs (a, b) of elements that turn together: neighbours 2i and 2i + 1, or i and i +
+// D / 2.
 #include "device.cuh"
 
 struct RopeArgs {
@@ -68,7 +70,8 @@ FP_KERNEL(qk_norm_rope_f16_kernel, RopeArgs, kRopeThreads, 4) { rope_body<f16, 8
 
 // ---------------------------------------------------------------- the transformer's case
 
-// D = 128, bf16, neighbours, rows on 8 bytes: a lane holds elements 4 lane .. 4 lane + 3, one 8-byte move each way.
+// D = 128, bf16, neighbours, rows on 8 bytes: a lane holds elements 4 lane .. 4 lane + 3, one
+// 8-byte move each way.
 FP_KERNEL(qk_norm_rope_128_kernel, RopeArgs, kRopeThreads, 8) {
   const u64 row = static_cast<u64>(block_x()) * kRopeWarps + warp_id();
   if (row >= static_cast<u64>(args.tokens) * args.heads) return;

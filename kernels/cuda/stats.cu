@@ -1,5 +1,6 @@
-// Reductions to a few numbers: health statistics of a tensor, and the mean over rows. Sums are f64 and in a fixed
-// order: first each block's share, then one block over the shares, so that the same input gives the same bytes.
+// Reductions to a few numbers: health statistics of a tensor, and the mean over rows. Sums are f64
+// and in a fixed order: first each block's share, then one block over the shares, so that the same
+// input gives the same bytes.
 #include "map.cuh"
 
 constexpr u32 kStatsThreads = 256;

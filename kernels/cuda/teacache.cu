@@ -1,5 +1,7 @@
-// How much a step's first input moved since the last step: two means, and the new input kept for the next time.
-//   a, prev [T, C]    out f32 [2]: mean |round(a - prev)|, mean |prev| of before; then prev := a, in the same pass
+// How much a step's first input moved since the last step: two means, and the new input kept for
+// the next time.
+//   a, prev [T, C] out f32 [2]: mean |round(a - prev)|, mean |prev| of before; then prev := a, in
+//     the same pass
 #include "device.cuh"
 
 struct TeacacheArgs {

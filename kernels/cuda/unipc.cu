@@ -1,10 +1,12 @@
-// The sampler's arithmetic on f32 latents: linear combinations, the denoised estimate, and one UniPC update that
-// corrects and predicts in one pass. Coefficients are f64 and so are the sums: a latent is small, its error is not.
+// The sampler's arithmetic on f32 latents: linear combinations, the denoised estimate, and one
+// UniPC update that corrects and predicts in one pass. Coefficients are f64 and so are the sums: a
+// latent is small, its error is not.
 #include "map.cuh"
 
 struct LincombOp {
   static constexpr u32 inputs = kMapInputs;
-  // Inputs beyond the real ones repeat the first with coefficient 0, which must not turn its infinities into NaN.
+  // Inputs beyond the real ones repeat the first with coefficient 0, which must not turn its
+  // infinities into NaN.
   FP_FN float apply(const MapArgs& a, const float* x) {
     double sum = 0;
     FP_UNROLL for (u32 k = 0; k < kMapInputs; k++) {

@@ -13,8 +13,12 @@ afterAll(() => {
   closeLibrary();
 });
 
-test.each(references.map((r) => [label(r), r] as const))("emulated: %s", (_, reference) => {
-  const fault = check(reference);
+test.each(references.map((r) => [label(r), r] as const))(
+  "emulated: %s",
+  (_, reference) => {
+    const fault = check(reference);
 
-  expect(fault).toBeNull();
-});
+    expect(fault).toBeNull();
+  },
+  60_000,
+);

@@ -16,7 +16,8 @@ const limits: readonly Limit[] = [
   [/^matmul_tile_/, 128, "two blocks of 256 threads"],
   [/^conv3d_tile_act_/, 168, "one block of 256 threads, room for the input in registers"],
   [/^conv3d_tile_/, 128, "two blocks of 256 threads"],
-  [/^attention_(bf16|f16)_(64|80|128)_/, 255, "two blocks of 128 threads"],
+  [/^attention_(bf16|f16)_(64|80)_/, 255, "two blocks of 128 threads"],
+  [/^attention_(bf16|f16)_128_/, 200, "one block of 256 threads"],
   [
     /^(attention|matmul)_sm90_/,
     168,
@@ -25,6 +26,7 @@ const limits: readonly Limit[] = [
   [/^attention_(bf16|f16)_512_/, 168, "one block of 256 threads"],
   [/^(layer_norm|rms_norm|adaln)_/, 128, "a row of 8192 stays in registers"],
   [/^lincomb_/, 128, "eight operands of eight elements"],
+  [/^stats_/, 128, "sums in f64, one block"],
   [/./, 96, "everything else is bound by memory and wants many blocks"],
 ];
 

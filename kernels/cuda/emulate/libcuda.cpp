@@ -1,5 +1,6 @@
-// A libcuda for tests: the driver's functions that the cuda backend calls, with one device whose memory is the host's
-// and whose kernels are emulated. Asynchronous copies land at the next synchronisation, so that a missing one shows.
+// A libcuda for tests: the driver's functions that the cuda backend calls, with one device whose
+// memory is the host's and whose kernels are emulated. Asynchronous copies land at the next
+// synchronisation, so that a missing one shows.
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,8 +8,9 @@
 
 extern "C" const void* fp_emu_kernel(const char* name);
 extern "C" u32 fp_emu_args_size(const void* kernel);
-extern "C" u32 fp_emu_launch(const void* kernel, const u32* grid, u32 threads, u32 shared, const void* args,
-                             u32 args_size, u32 workers, char* text, u32 text_max);
+extern "C" u32 fp_emu_launch(const void* kernel, const u32* grid, u32 threads, u32 shared,
+                             const void* args, u32 args_size, u32 workers, char* text,
+                             u32 text_max);
 extern "C" void fp_emu_ranges(const emu::Range* list, u32 count);
 
 #define FP_CU extern "C" __attribute__((visibility("default"))) int
@@ -56,7 +58,8 @@ void land() {
 
 bool is_inside(u64 p, u64 bytes) {
   for (u32 i = 0; i < ranges_len; i++)
-    if (p - ranges[i].from < ranges[i].bytes && ranges[i].bytes - (p - ranges[i].from) >= bytes) return true;
+    if (p - ranges[i].from < ranges[i].bytes && ranges[i].bytes - (p - ranges[i].from) >= bytes)
+      return true;
   return false;
 }
 
@@ -65,7 +68,9 @@ bool is_inside(u64 p, u64 bytes) {
 FP_CU cuInit(u32 flags) { return flags == 0 ? kOk : kInvalid; }
 FP_CU cuDriverGetVersion(int* v) { return *v = 13000, kOk; }
 FP_CU cuGetErrorName(int e, const char** name) {
-  *name = e == kIllegalAddress ? "CUDA_ERROR_ILLEGAL_ADDRESS" : e == kNoMemory ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR";
+  *name = e == kIllegalAddress ? "CUDA_ERROR_ILLEGAL_ADDRESS"
+          : e == kNoMemory     ? "CUDA_ERROR_OUT_OF_MEMORY"
+                               : "CUDA_ERROR";
   return kOk;
 }
 FP_CU cuGetErrorString(int e, const char** words) {
@@ -85,7 +90,11 @@ FP_CU cuDeviceGetName(char* name, int length, int) {
 }
 FP_CU cuDeviceTotalMem_v2(u64* bytes, int) { return *bytes = kBytes, kOk; }
 FP_CU cuDeviceGetAttribute(int* value, int attribute, int) {
-  *value = attribute == 75 ? 9 : attribute == 76 ? 0 : attribute == 16 ? 132 : attribute == 97 ? 227 << 10 : -1;
+  *value = attribute == 75   ? 9
+           : attribute == 76 ? 0
+           : attribute == 16 ? 132
+           : attribute == 97 ? 227 << 10
+                             : -1;
   return *value < 0 ? kInvalid : kOk;
 }
 FP_CU cuDevicePrimaryCtxRetain(void** context, int) { return *context = &current_context, kOk; }
@@ -118,7 +127,9 @@ FP_CU cuMemFree_v2(u64 p) {
   }
   return kInvalid;
 }
-FP_CU cuMemHostAlloc(void** out, u64 bytes, u32) { return (*out = malloc(bytes)) ? kOk : kNoMemory; }
+FP_CU cuMemHostAlloc(void** out, u64 bytes, u32) {
+  return (*out = malloc(bytes)) ? kOk : kNoMemory;
+}
 FP_CU cuMemFreeHost(void* p) { return free(p), kOk; }
 FP_CU cuMemcpyHtoDAsync_v2(u64 dst, const void* src, u64 bytes, void* stream) {
   if (!stream || !is_inside(dst, bytes)) return kInvalid;
@@ -145,19 +156,22 @@ FP_CU cuEventDestroy_v2(void* event) { return free(event), kOk; }
 FP_CU cuEventRecord(void* event, void* stream) { return event && stream ? kOk : kInvalid; }
 FP_CU cuEventSynchronize(void* event) { return event ? kOk : kInvalid; }
 
-FP_CU cuTensorMapEncodeTiled(emu::Map* map, int dtype, u32 rank, u64 p, const u64* dims, const u64* strides,
-                             const u32* box, const u32* element_strides, int interleave, int swizzle, int promotion,
-                             int fill) {
-  if ((dtype != 6 && dtype != 9) || rank < 2 || rank > 3 || p % 16 != 0 || interleave != 0 || swizzle != 3 ||
-      promotion < 0 || promotion > 3 || fill != 0)
+FP_CU cuTensorMapEncodeTiled(emu::Map* map, int dtype, u32 rank, u64 p, const u64* dims,
+                             const u64* strides, const u32* box, const u32* element_strides,
+                             int interleave, int swizzle, int promotion, int fill) {
+  if ((dtype != 6 && dtype != 9) || rank < 2 || rank > 3 || p % 16 != 0 || interleave != 0 ||
+      swizzle != 3 || promotion < 0 || promotion > 3 || fill != 0)
     return kInvalid;
   *map = {emu::kMapMagic, p, {1, 1, 1}, {0, 0}, {1, 1, 1}, rank};
   for (u32 i = 0; i < rank; i++) {
-    if (dims[i] == 0 || dims[i] > 1ull << 32 || box[i] == 0 || box[i] > 256 || element_strides[i] != 1) return kInvalid;
+    if (dims[i] == 0 || dims[i] > 1ull << 32 || box[i] == 0 || box[i] > 256 ||
+        element_strides[i] != 1)
+      return kInvalid;
     map->dims[i] = dims[i];
     map->box[i] = box[i];
     if (i == 0) continue;
-    if (strides[i - 1] == 0 || strides[i - 1] % 16 != 0 || strides[i - 1] >= 1ull << 40) return kInvalid;
+    if (strides[i - 1] == 0 || strides[i - 1] % 16 != 0 || strides[i - 1] >= 1ull << 40)
+      return kInvalid;
     map->strides[i - 1] = strides[i - 1];
   }
   return box[0] * 2 <= 128 ? kOk : kInvalid;
@@ -179,14 +193,14 @@ FP_CU cuFuncSetAttribute(void* function, int attribute, int value) {
   raised[raised_len++] = {reinterpret_cast<u64>(function), static_cast<u64>(value)};
   return kOk;
 }
-FP_CU cuLaunchKernel(void* function, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, u32 shared, void* stream,
-                     void** params, void** extra) {
+FP_CU cuLaunchKernel(void* function, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, u32 shared,
+                     void* stream, void** params, void** extra) {
   if (!function || !stream || !params || extra || by != 1 || bz != 1) return kInvalid;
   if (!may_use(function, shared)) return kInvalid;
   const u32 grid[3] = {gx, gy, gz};
   fp_emu_ranges(ranges, ranges_len);
-  const u32 n = fp_emu_launch(function, grid, bx, shared, params[0], fp_emu_args_size(function), 2, fault,
-                              sizeof fault - 1);
+  const u32 n = fp_emu_launch(function, grid, bx, shared, params[0], fp_emu_args_size(function), 2,
+                              fault, sizeof fault - 1);
   fault[n] = 0;
   return kOk;
 }

@@ -1,4 +1,5 @@
-// The emulated device's memory, and which parts of it the running op may touch: its tensors and nothing else.
+// The emulated device's memory, and which parts of it the running op may touch: its tensors and
+// nothing else.
 #include <stdlib.h>
 
 #include "engine.h"

@@ -1,13 +1,15 @@
-// What happened to every two bytes of shared memory since the block began: who wrote and read them last, and
-// whether an asynchronous copy is on its way to them. Two accesses of different threads, one a write, are a race
-// unless a block barrier lies between them, or, inside one warp, a warp barrier.
+// What happened to every two bytes of shared memory since the block began: who wrote and read them
+// last, and whether an asynchronous copy is on its way to them. Two accesses of different threads,
+// one a write, are a race unless a block barrier lies between them, or, inside one warp, a warp
+// barrier.
 #include "hopper.h"
 
 namespace emu {
 
 namespace {
 
-// A stamp: block epoch (24 bits), warp epoch (24), thread (16). Thread numbers start at 1, so that 0 means never.
+// A stamp: block epoch (24 bits), warp epoch (24), thread (16). Thread numbers start at 1, so that
+// 0 means never.
 constexpr u32 kManyInBlock = 0xffff, kManyInWarp = 0x8000;
 
 u64 stamp_of(const Block& b, u32 tid) {
@@ -142,7 +144,8 @@ u8* shared_write(u32 at, u32 bytes, Site site) {
 
 // ---------------------------------------------------------------- asynchronous copies
 
-// From its issue on, the destination is poison and may not be touched; the bytes arrive with the wait.
+// From its issue on, the destination is poison and may not be touched; the bytes arrive with the
+// wait.
 void async_copy(u32 at, const void* src, u32 bytes, Site site) {
   Block& b = *self()->block;
   if (bytes > 16) {
