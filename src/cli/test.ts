@@ -18,7 +18,7 @@ import {
   sanitize,
 } from "./test-gpu.ts";
 
-const checkNames = ["types", "lint", "format", "kernels", "tests"] as const;
+const checkNames = ["types", "lint", "format", "kernels", "gpu-code", "tests"] as const;
 type CheckName = (typeof checkNames)[number];
 
 const testFlags = {
@@ -134,6 +134,15 @@ const kernels: Check = async (filters) => {
   };
 };
 
+/** The kernels for every architecture; what the assembler says of them is held against limits by tests/kernels. */
+const gpuCode: Check = async () => {
+  if (Bun.which("nvcc") === null && !existsSync("/usr/local/cuda/bin/nvcc")) {
+    const skipped = { passed: 0, failed: 0, skipped: 1 };
+    return { counts: skipped, output: "", note: "There is no nvcc on this machine." };
+  }
+  return single([zigPath(), ["build", "-p", "build", "-Dgpu-code=true", "--color", "off"]]);
+};
+
 const tests: Check = (filters) => bunTests(filters, {});
 
 const bunTests = async (
@@ -154,7 +163,14 @@ const bunTests = async (
   }
 };
 
-const checks: Readonly<Record<CheckName, Check>> = { types, lint, format, kernels, tests };
+const checks: Readonly<Record<CheckName, Check>> = {
+  types,
+  lint,
+  format,
+  kernels,
+  "gpu-code": gpuCode,
+  tests,
+};
 
 /** A check that only passes or fails. */
 const single = async ([program, args]: readonly [string | readonly string[], string[]]) => {
