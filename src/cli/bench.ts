@@ -16,7 +16,7 @@ import { choice, type Given, number, parseFlags, text, toggle, value } from "./f
 const spec = {
   backend: choice(["cpu", "emulated", "cuda"], "what computes; cpu unless given"),
   device: number("N", "which GPU, of those that are visible", z.int().min(0).max(1024)),
-  threads: number("N", "threads of the cpu backend; 0 takes all cores", z.int().min(0).max(1024)),
+  threads: number("N", "threads of the cpu backend; 0 takes all cores", z.int().min(0).max(256)),
   dtype: choice(
     ["float32", "bfloat16", "float16"],
     "precision; float32 on a cpu, else bfloat16, unless given",

@@ -15,6 +15,7 @@ import { z } from "zod";
 import { Failure } from "../engine/failure.ts";
 import { didYouMean } from "../engine/nearest.ts";
 import { quoted } from "../engine/printable.ts";
+import { issueText } from "../engine/problem.ts";
 import { HelpAsked } from "./help.ts";
 
 export type Flag<T> = Readonly<{
@@ -194,10 +195,14 @@ const check = (verb: string, spec: Flags, key: string, raw: unknown): unknown =>
   const flag = spec[key];
   const result = flag?.schema.safeParse(raw);
   if (result?.success) return result.data;
-  const why = result?.error.issues[0]?.message ?? "it is not known";
+  const issue = result?.error.issues[0];
+  // The sentence begins with the value: it need not end with it too.
+  const why = issue === undefined ? "it is not known" : issueText(issue, raw).replace(notShown, "");
   const shown = Array.isArray(raw) ? raw.join(",") : String(raw);
   throw usageFailure(verb, "flag-value", `--${kebab(key)} ${quoted(shown)}: ${lowerFirst(why)}.`);
 };
+
+const notShown = /, not [^,]*$/s;
 
 const unknownFlag = (verb: string, word: string, known: Iterable<string>): Failure => {
   const bare = word.replace(/^-+/, "");

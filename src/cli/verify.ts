@@ -20,7 +20,7 @@ const spec = {
     ["f32", "bf16", "f16", "all"],
     "precision of activations; all that a case has limits for",
   ),
-  threads: number("N", "threads of the cpu backend; 0 takes all cores", z.int().min(0).max(1024)),
+  threads: number("N", "threads of the cpu backend; 0 takes all cores", z.int().min(0).max(256)),
   json: toggle("one line of JSON a tensor"),
   quiet: toggle("print misses and the sum only"),
 };

@@ -40,8 +40,8 @@ export const recipeSchema = z.strictObject({
   precision: z.enum(["native", "fp8", "int8"]),
   backend: z.enum(["auto", "cpu", "cuda", "emulated"]),
   device: z.int().min(0).max(63),
-  /** 0: every core. */
-  threads: z.int().min(0).max(1024),
+  /** 0: every core. The library runs no more than 256. */
+  threads: z.int().min(0).max(256),
   vramBytes: z.int().positive().nullable(),
   ramBytes: z.int().positive().nullable(),
   /** Spatial tiles in the VAE; auto: when the untiled decode does not fit. */

@@ -1,10 +1,12 @@
 // What a person can get wrong on the command line: each ends with its code, one sentence on stderr,
 // nothing on stdout, and never an escape sequence.
 
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+
+setDefaultTimeout(60_000);
 
 const main = `${import.meta.dir}/../../src/main.ts`;
 let home = "";
@@ -41,6 +43,8 @@ const wrong: readonly (readonly [readonly string[], number, string])[] = [
   [["run", "--seconds", "NaN"], 2, '--seconds "NaN": must be a number.'],
   [["run", "--seconds", ""], 2, '--seconds "": must be a number.'],
   [["run", "--steps", "2.5"], 2, '--steps "2.5": must be a whole number.'],
+  [["run", "--threads", "1000"], 2, '--threads "1000": must be at most 256.'],
+  [["verify", "--threads", "1000"], 2, '--threads "1000": must be at most 256.'],
   [["run", "--seed", "9".repeat(30)], 2, "--seed"],
   [["run", "--prompt", "x".repeat(10_001)], 2, "must have at most 10000 characters."],
   [["run", "--vram", "6 apples"], 2, "must be a size such as 6GB or 5.5GiB."],
