@@ -4,10 +4,13 @@
 import { EngineClient } from "../engine/client.ts";
 import { reportOf } from "../engine/failure.ts";
 import type { CommandBody } from "../engine/protocol.ts";
+import type { News } from "./state.ts";
 import type { Store } from "./store.ts";
 
 const noticeMs = 8000;
 const jobsKept = 200;
+/** News are shown together this often at most: quick steps do not keep a core busy with drawing. */
+const newsEveryMs = 300;
 
 type Reply = Awaited<ReturnType<EngineClient["request"]>>;
 
@@ -17,6 +20,9 @@ export class EngineLink implements Disposable {
   #client: EngineClient | null = null;
   #connecting: Promise<void> | null = null;
   #closed = false;
+  #news: News[] = [];
+  #newsAt = 0;
+  #newsTimer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(store: Store, options: Readonly<{ version: string; previews: boolean }>) {
     this.#store = store;
@@ -55,6 +61,7 @@ export class EngineLink implements Disposable {
     const { dispatch } = this.#store;
     try {
       await this.#client.request({ type: "snapshot", job: id }, ({ job }) => {
+        this.#tellNews();
         if (job === undefined) return;
         dispatch({ type: "message", message: { type: "job", job, dropped: false } });
       });
@@ -72,6 +79,7 @@ export class EngineLink implements Disposable {
 
   [Symbol.dispose](): void {
     this.#closed = true;
+    if (this.#newsTimer !== null) clearTimeout(this.#newsTimer);
     this.#client?.close();
     this.#client = null;
   }
@@ -82,7 +90,7 @@ export class EngineLink implements Disposable {
     try {
       const client = await EngineClient.connect(
         {
-          message: (message) => dispatch({ type: "message", message }),
+          message: (message) => this.#hear(message),
           lost: (reason) => this.#onLost(reason),
         },
         { start: true, version: this.#options.version, name: "tui" },
@@ -97,10 +105,12 @@ export class EngineLink implements Disposable {
         dispatch({ type: "connection", connection: { state: "connected", engine } });
       // Asked together and answered at one moment: nothing happens between the list and what follows it.
       const { previews } = this.#options;
-      const listed = client.request({ type: "list", limit: jobsKept }, ({ jobs }) =>
-        dispatch({ type: "jobs", jobs: jobs ?? [] }),
-      );
+      const listed = client.request({ type: "list", limit: jobsKept }, ({ jobs }) => {
+        this.#tellNews();
+        dispatch({ type: "jobs", jobs: jobs ?? [] });
+      });
       const subscribed = client.request({ type: "subscribe", job: null, previews }, ({ job }) => {
+        this.#tellNews();
         if (job === undefined) return;
         dispatch({ type: "message", message: { type: "job", job, dropped: false } });
       });
@@ -112,9 +122,25 @@ export class EngineLink implements Disposable {
     }
   }
 
+  #hear(message: News): void {
+    this.#news.push(message);
+    const wait_ms = Math.max(0, this.#newsAt + newsEveryMs - performance.now());
+    this.#newsTimer ??= setTimeout(() => this.#tellNews(), wait_ms);
+  }
+
+  #tellNews(): void {
+    if (this.#newsTimer !== null) clearTimeout(this.#newsTimer);
+    this.#newsTimer = null;
+    this.#newsAt = performance.now();
+    const messages = this.#news;
+    this.#news = [];
+    if (messages.length > 0 && !this.#closed) this.#store.dispatch({ type: "messages", messages });
+  }
+
   #onLost(reason: string | null): void {
     this.#client = null;
     if (this.#closed) return;
+    this.#tellNews();
     const words = reason ?? "the engine is gone without a word: it may have been killed";
     this.#store.dispatch({ type: "connection", connection: { state: "lost", reason: words } });
   }

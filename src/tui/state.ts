@@ -98,6 +98,9 @@ export type State = Readonly<{
   checks: readonly Check[] | null;
 }>;
 
+/** What the engine says by itself. */
+export type News = Exclude<Message, { type: "reply" }>;
+
 export type Action = Readonly<
   | { type: "show"; screen: Screen }
   | { type: "open"; dialog: Dialog }
@@ -107,7 +110,8 @@ export type Action = Readonly<
   | { type: "tick"; now: number }
   | { type: "capabilities"; capabilities: Capabilities }
   | { type: "connection"; connection: Connection }
-  | { type: "message"; message: Exclude<Message, { type: "reply" }> }
+  | { type: "message"; message: News }
+  | { type: "messages"; messages: readonly News[] }
   | { type: "jobs"; jobs: readonly JobSummary[] }
   | { type: "watch"; job: string | null }
   | { type: "loop" }
@@ -187,6 +191,8 @@ export const reduce = (state: State, action: Action): State => {
       return { ...state, connection: action.connection };
     case "message":
       return reduceMessage(state, action.message);
+    case "messages":
+      return action.messages.reduce(reduceMessage, state);
     case "jobs":
       return withJobs(state, action.jobs);
     case "watch":
@@ -239,7 +245,7 @@ const reduceCompose = (compose: ComposeState, action: ComposeAction): ComposeSta
   }
 };
 
-const reduceMessage = (state: State, message: Exclude<Message, { type: "reply" }>): State => {
+const reduceMessage = (state: State, message: News): State => {
   switch (message.type) {
     case "event":
       return {

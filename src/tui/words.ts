@@ -52,12 +52,15 @@ export const bar = (share: number, width: number): string => {
   return `${"█".repeat(whole)}${rest}`.padEnd(width, "░").slice(0, width);
 };
 
+/** One for all: each holds tables of its own outside the collector's sight. */
+export const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
 /** Cut to a width in cells, with an ellipsis; wide characters are never halved. */
 export const fit = (text: string, width: number): string => {
   if (Bun.stringWidth(text) <= width) return text;
   let out = "";
   let used = 0;
-  for (const { segment } of new Intl.Segmenter().segment(text)) {
+  for (const { segment } of graphemes.segment(text)) {
     const w = Bun.stringWidth(segment);
     if (used + w > width - 1) break;
     out += segment;

@@ -220,7 +220,13 @@ const environment = (
   term: string,
   extra: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> => {
-  const unset = { COLORTERM: undefined, TMUX: undefined, NO_COLOR: undefined, CI: undefined };
+  const unset = {
+    NODE_ENV: undefined,
+    COLORTERM: undefined,
+    TMUX: undefined,
+    NO_COLOR: undefined,
+    CI: undefined,
+  };
   const all = { ...process.env, ...unset, FORCE_COLOR: undefined, TERM: term, ...extra };
   return Object.fromEntries(
     Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined),

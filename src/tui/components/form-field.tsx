@@ -7,7 +7,7 @@ import { editAt, layOut } from "../compose/edit.ts";
 import type { Field } from "../compose/fields.ts";
 import { labelWidth } from "../compose/room.ts";
 import { tone } from "../theme.ts";
-import { fit } from "../words.ts";
+import { fit, graphemes } from "../words.ts";
 
 export type FormFieldProps = Readonly<{
   field: Field;
@@ -84,7 +84,7 @@ const Line = ({
   if (cursor === null) return <Text wrap="truncate">{printable(text) || " "}</Text>;
   let at = 0;
   let [head, under, tail] = ["", "", ""];
-  for (const { segment } of new Intl.Segmenter().segment(text)) {
+  for (const { segment } of graphemes.segment(text)) {
     if (at < cursor) head += segment;
     else if (under === "") under = segment;
     else tail += segment;

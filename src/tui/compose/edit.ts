@@ -2,16 +2,15 @@
 // form's business, how it looks is the field's.
 
 import type { Key } from "ink";
+import { graphemes } from "../words.ts";
 
 /** The cursor is a place between UTF-16 units, always at a grapheme's edge. */
 export type Edit = Readonly<{ text: string; cursor: number }>;
 
 export const editAt = (text: string, cursor = text.length): Edit => ({ text, cursor });
 
-const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-
 const edges = (text: string): number[] => [
-  ...Array.from(segmenter.segment(text), (s) => s.index),
+  ...Array.from(graphemes.segment(text), (s) => s.index),
   text.length,
 ];
 
@@ -106,7 +105,7 @@ const broken = (
     rows.push("");
     used = 0;
   };
-  for (const { segment, index } of segmenter.segment(text)) {
+  for (const { segment, index } of graphemes.segment(text)) {
     const cells = segment === "\n" ? 0 : Bun.stringWidth(segment);
     if (used + cells > width) breakRow();
     places.push({ index, row: rows.length - 1, column: used });
