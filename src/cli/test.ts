@@ -154,7 +154,8 @@ const bunTests = async (
     const report = join(folder, "report.xml");
     const reporting = ["--reporter=junit", `--reporter-outfile=${report}`, "--timeout=120000"];
     const { code, output } = await execute(process.execPath, ["test", ...reporting, ...filters], {
-      env,
+      // The launcher starts production; tests want what bun test would set itself.
+      env: { NODE_ENV: "test", ...env },
     });
     const xml = existsSync(report) ? readFileSync(report, "utf8") : "";
     return { counts: countsOfJunit(xml, code, filters.length > 0), output };

@@ -26,8 +26,6 @@ export const run = async (args: readonly string[]): Promise<number> => {
       },
     );
   }
-  // React reads it when it is loaded: its development build makes an error for every element it draws.
-  process.env.NODE_ENV ??= "production";
   const { runTui } = await import("../tui/main.tsx");
   return runTui({
     version,
