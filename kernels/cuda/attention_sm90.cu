@@ -136,7 +136,8 @@ FP_FN void start_scores(Running<S>& r, u32 group, u32 turn) {
   const u64 q = operand_at(group * 64 * 128, 16);
   const u64 k = operand_at(S::at_k + stage_of(turn) * S::bytes, 16);
   FP_UNROLL for (u32 d = 0; d < 8; d++) {
-    const u32 q_step = d / 4 * (kQueryBytes / 2) + d % 4 * 32, k_step = d / 4 * S::half + d % 4 * 32;
+    const u32 step = d % 4 * 32;
+    const u32 q_step = d / 4 * (kQueryBytes / 2) + step, k_step = d / 4 * S::half + step;
     wgmma<typename S::T, S::keys>(r.scores, q + (q_step >> 4), k + (k_step >> 4), d != 0);
   }
   wgmma_commit();
@@ -227,13 +228,17 @@ FP_FN void attend(const AttentionSm90Args& args, const Tile& t, Running<S>& r, u
     release(S::k_free + stage_of(turn) * 8);
     if (b + 1 == t.blocks) hide_keys<S>(r, last);
     soften<S>(r, scale_log2, shrink);
-    wgmma_wait<0>();
-    wgmma_hold(r.values);
-    if (!FP_MUTANT(sm90_early_release)) release(S::v_free + stage_of(before) * 8);
+    // One wait before the branch would be moved ahead of the exponentials by the assembler, and hide nothing of them.
     if (vote_any(shrink[0] != 1.0f || shrink[1] != 1.0f)) {
+      wgmma_wait<0>();
+      wgmma_hold(r.values);
       FP_UNROLL for (u32 i = 0; i < 64; i++)
         r.values[i] *= shrink[i / 2 % 2];
+    } else {
+      wgmma_wait<0>();
+      wgmma_hold(r.values);
     }
+    if (!FP_MUTANT(sm90_early_release)) release(S::v_free + stage_of(before) * 8);
     pack_weights<S>(r);
   }
   release(S::q_free);

@@ -20,7 +20,9 @@ FP_FN void mbarrier_init(u32 at, u32 count) {
                : "memory");
 }
 // Between the last init and the block barrier behind which others use them.
-FP_FN void mbarrier_init_done() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
+FP_FN void mbarrier_init_done() {
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
 FP_FN void mbarrier_arrive(u32 at) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(at)) : "memory");
 }

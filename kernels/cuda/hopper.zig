@@ -96,7 +96,7 @@ fn encodeByDriver(out: *TensorMap, spec: Spec) Status {
     const dtype: c_int = if (spec.dtype == .bf16) 9 else 6;
     const ones: [3]u32 = @splat(1);
     const call = encode orelse unreachable;
-    const result =
-        call(out, dtype, spec.rank, spec.ptr, &spec.dims, &spec.strides, &spec.box, &ones, 0, 3, 3, 0);
+    const s = &spec;
+    const result = call(out, dtype, s.rank, s.ptr, &s.dims, &s.strides, &s.box, &ones, 0, 3, 3, 0);
     return driver.check("tensor map", "cuTensorMapEncodeTiled", result);
 }

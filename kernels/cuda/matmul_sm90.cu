@@ -1,6 +1,7 @@
 // The matrix product on Hopper: y = act(a w^T + bias), out = residual + gate * y, for 16-bit a and w of one type.
 // A block stays and takes tiles of 128 x 256 in turn. One warp keeps four stages of 64 columns of K on their way; two
-// warpgroups own 64 rows each. Edges need no care: the copy engine fills what lies outside with zeros.
+// warpgroups own 64 rows each. The copy engine fills what lies outside with zeros. N is a multiple of 8 and every row
+// of out, residual, bias and gate starts on 16 bytes, so that eight columns are stored whole; matmul.cu does the rest.
 #include "matmul.cuh"
 
 struct MatmulSm90Args {
@@ -87,7 +88,7 @@ FP_FN void multiply_tiles(const MatmulSm90Args& args, u32 tiles, u32 steps, u32 
     const Epilogue e = epilogue_of(args.m);
     const u64 row = t.m0 + group * 64 + warp_id() % 4 * 16 + lane_id() / 4;
     FP_UNROLL for (u32 g = 0; g < kColumns / 32; g++) {
-      const Columns c = columns_of(e, t.n0 + g * 32 + lane_id() % 4 * 8);
+      const Columns c = columns_of<true>(e, t.n0 + g * 32 + lane_id() % 4 * 8);
       FP_UNROLL for (u32 h = 0; h < 2; h++)
         store_eight<T>(e, MatmulPlaces{args.m}, c, row + h * 8, eight_columns(sums, g, h));
     }

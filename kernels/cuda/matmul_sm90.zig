@@ -19,8 +19,13 @@ comptime {
 
 /// Asked only for products that matmul_tile takes.
 pub fn fits(a: *const api.Matmul) bool {
-    return launch.device.hopper != null and hopper.fits(a.a) and hopper.fits(a.w) and
-        launch.ceilDiv(a.a.dims[0], rows) * launch.ceilDiv(a.w.dims[0], columns) <= std.math.maxInt(u32);
+    if (launch.device.hopper == null or !hopper.fits(a.a) or !hopper.fits(a.w)) return false;
+    if (a.w.dims[0] % 8 != 0) return false;
+    for ([_]?api.Desc{ a.out, a.residual, a.bias, a.gate }) |d| {
+        if (d) |x| if (!args.isAligned(x)) return false;
+    }
+    const tiles = launch.ceilDiv(a.a.dims[0], rows) * launch.ceilDiv(a.w.dims[0], columns);
+    return tiles <= std.math.maxInt(u32);
 }
 
 pub fn run(a: *const api.Matmul, plain: args.Matmul) Status {

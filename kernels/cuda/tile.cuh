@@ -77,14 +77,29 @@ struct Columns {
   float bias[8], gate[8];
 };
 
+// whole: known to be all inside and on 16 bytes, or all outside.
+template <bool whole>
+FP_FN void load_columns(const Param& p, u32 col, u32 cols, float absent, float (&x)[8]) {
+  FP_UNROLL for (u32 e = 0; e < 8; e++)
+    x[e] = absent;
+  if (p.ptr == 0 || col >= cols) return;
+  if (whole || (p.ptr % 16 == 0 && col + 8 <= cols)) {
+    const F8 v = load8_any(p.ptr, p.dtype, col);
+    FP_UNROLL for (u32 e = 0; e < 8; e++)
+      x[e] = v.v[e];
+    return;
+  }
+  FP_UNROLL for (u32 e = 0; e < 8; e++)
+    if (col + e < cols) x[e] = param_at(p, col + e);
+}
+
+template <bool whole>
 FP_FN Columns columns_of(const Epilogue& a, u32 col) {
   Columns c;
   c.col = col;
-  c.is_whole = a.aligned && col + 8 <= a.cols;
-  FP_UNROLL for (u32 e = 0; e < 8; e++) {
-    c.bias[e] = a.bias.ptr && col + e < a.cols ? param_at(a.bias, col + e) : 0.0f;
-    c.gate[e] = a.gate.ptr && col + e < a.cols ? param_at(a.gate, col + e) : 1.0f;
-  }
+  c.is_whole = whole || (a.aligned && col + 8 <= a.cols);
+  load_columns<whole>(a.bias, col, a.cols, 0.0f, c.bias);
+  load_columns<whole>(a.gate, col, a.cols, 1.0f, c.gate);
   return c;
 }
 
@@ -94,7 +109,11 @@ FP_FN void store_eight(const Epilogue& a, const Places& places, const Columns& c
   const u32 col = c.col;
   if (row >= a.rows || col >= a.cols) return;
   FP_UNROLL for (u32 e = 0; e < 8; e++)
-    y.v[e] = act_of(a.act, y.v[e] + c.bias[e]);
+    y.v[e] += c.bias[e];
+  if (a.act != kNone) {
+    FP_UNROLL for (u32 e = 0; e < 8; e++)
+      y.v[e] = act_of(a.act, y.v[e]);
+  }
   const u64 to = places.out(row) + col;
   const u64 from = a.residual ? places.residual(row) + col : 0;
   if (c.is_whole) {
@@ -116,7 +135,7 @@ FP_FN void store_eight(const Epilogue& a, const Places& places, const Columns& c
 
 template <class T, class Places>
 FP_FN void store_tile(const Epilogue& a, const Places& places, const Sums& s, u64 m0, u32 n0) {
-  const Columns c = columns_of(a, n0 + lane_id() % 4 * 8);
+  const Columns c = columns_of<false>(a, n0 + lane_id() % 4 * 8);
   FP_UNROLL for (u32 g = 0; g < 8; g++)
     store_eight<T>(a, places, c, m0 + g * 8 + lane_id() / 4, tile_row(s, g / 2, g % 2));
 }

@@ -46,7 +46,9 @@ FP_FN void registers_take(FP_AT) {
   emu::set_registers(count, true, FP_HERE);
 }
 FP_FN bool elect_one() { return lane_id() == 0; }
-FP_FN void named_sync(u32 id, u32 threads, FP_AT) { emu::named_barrier(id, threads, true, FP_HERE); }
+FP_FN void named_sync(u32 id, u32 threads, FP_AT) {
+  emu::named_barrier(id, threads, true, FP_HERE);
+}
 FP_FN void named_arrive(u32 id, u32 threads, FP_AT) {
   emu::named_barrier(id, threads, false, FP_HERE);
 }

@@ -70,7 +70,9 @@ bool in_bounds(const Block& b, u32 at, Site site) {
 // Both operands' lines, as this warp may see them.
 void check(const Place& p, const Product& x, Site site) {
   bool ok = true;
-  const auto use = [&](u32 at, u32) { ok = ok && in_bounds(p.b, at, site) && line_ok(p.b, at, site); };
+  const auto use = [&](u32 at, u32) {
+    ok = ok && in_bounds(p.b, at, site) && line_ok(p.b, at, site);
+  };
   each_line(x.b, x.columns, x.is_rs, site, use);
   if (!x.is_rs) each_line(x.a, 64, false, site, use);
 }
