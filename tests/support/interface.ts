@@ -92,6 +92,8 @@ export type InterfaceOptions = Readonly<{
   rows?: number;
   env?: Readonly<Record<string, string | undefined>>;
   args?: readonly string[];
+  /** The folder it is started in; the project's by default. */
+  cwd?: string;
   /** A module that is run in the program before its own. */
   preload?: string;
 }>;
@@ -100,7 +102,9 @@ export type InterfaceOptions = Readonly<{
 export const openInterface = (home: Home, options: InterfaceOptions = {}): Pty => {
   const { args = [], env = {}, preload, ...terminal } = options;
   const before = preload === undefined ? [] : ["--preload", join(root, preload)];
-  return new Pty([process.execPath, ...before, main, ...args], {
+  // As the launcher does.
+  const flags = ["--no-env-file", `--config=${join(root, "bunfig.toml")}`, ...before];
+  return new Pty([process.execPath, ...flags, main, ...args], {
     cwd: root,
     ...terminal,
     env: { ...home.env, ...env },

@@ -67,6 +67,21 @@ export type Graphics =
 const sequences =
   /\u001b_G([^;\u001b]*);?([^\u001b]*)\u001b\\|\u001bP([\d;]*)q([^\u001b]*)\u001b\\|\u001b\]1337;File=[^:]*:([^\u0007]*)\u0007|\u001b\[>0?q|\u001b\[>?c|\u001b\[16t|\u001b\[\?2026\$p|\u001b\[5n/g;
 
+/** A colour is a number of the palette, RGB, or null for the terminal's own; "ink" and "paper" stand for those swapped. */
+export type CellColour = number | readonly [number, number, number] | "ink" | "paper" | null;
+export type ScreenCell = Readonly<{
+  text: string;
+  ink: CellColour;
+  paper: CellColour;
+  bold: boolean;
+  dim: boolean;
+}>;
+
+const colourOf = (isRgb: boolean, isPalette: boolean, value: number): CellColour => {
+  if (isRgb) return [(value >> 16) & 255, (value >> 8) & 255, value & 255];
+  return isPalette ? value : null;
+};
+
 export type PtyOptions = Readonly<{
   columns?: number;
   rows?: number;
@@ -135,6 +150,30 @@ export class Pty implements AsyncDisposable {
       { length: this.#screen.rows },
       (_, y) => active.getLine(active.baseY + y)?.translateToString(true) ?? "",
     ).join("\n");
+  }
+
+  /** The screen with its colours, cell by cell, for drawing it. */
+  async cells(): Promise<readonly (readonly ScreenCell[])[]> {
+    await this.screen();
+    const { active } = this.#screen.buffer;
+    return Array.from({ length: this.#screen.rows }, (_, y) => {
+      const line = active.getLine(active.baseY + y);
+      return Array.from({ length: this.#screen.cols }, (__, x): ScreenCell => {
+        const cell = line?.getCell(x);
+        if (cell === undefined)
+          return { text: " ", ink: null, paper: null, bold: false, dim: false };
+        const ink = colourOf(cell.isFgRGB(), cell.isFgPalette(), cell.getFgColor());
+        const paper = colourOf(cell.isBgRGB(), cell.isBgPalette(), cell.getBgColor());
+        const isInverse = cell.isInverse() !== 0;
+        return {
+          text: cell.getWidth() === 0 ? "" : cell.getChars() || " ",
+          ink: isInverse ? (paper ?? "paper") : ink,
+          paper: isInverse ? (ink ?? "ink") : paper,
+          bold: cell.isBold() !== 0,
+          dim: cell.isDim() !== 0,
+        };
+      });
+    });
   }
 
   /** Resolves when the screen shows a text or a condition holds; fails with the screen after a while. */

@@ -468,6 +468,12 @@ describe("the window", () => {
     expect(await pty.exited).toBe(0);
   });
 
+  test("it starts in any folder", async () => {
+    await using pty = openInterface(home, { cwd: home.folder.path });
+
+    await pty.until("0 running, 0 queued");
+  });
+
   test("a dumb terminal is refused in a sentence", async () => {
     await using pty = openInterface(home, { env: { TERM: "dumb" } });
 
