@@ -39,11 +39,11 @@ const list = (json: boolean): number => {
     console.log(jsonLine(presets.map(dataOf)));
     return 0;
   }
-  const width = Math.max(...presets.map(({ name }) => name.length));
+  const width = Math.max(...presets.map(({ name }) => printable(name).length));
   for (const { name, description, origin, problems } of presets) {
     const mine = origin === "user" ? " (yours)" : "";
     const broken = problems.length > 0 ? " (does not validate)" : "";
-    console.log(`${name.padEnd(width)}  ${printable(description, 300)}${mine}${broken}`);
+    console.log(`${printable(name).padEnd(width)}  ${printable(description, 300)}${mine}${broken}`);
   }
   return 0;
 };
@@ -57,7 +57,7 @@ const show = (name: string | undefined, json: boolean): number => {
     console.log(jsonLine(dataOf(preset)));
     return 0;
   }
-  console.log(`${preset.name}: ${printable(preset.description, 300)}`);
+  console.log(`${printable(preset.name)}: ${printable(preset.description, 300)}`);
   if (preset.picture !== "") console.log(`Picture: ${printable(preset.picture, 300)}`);
   console.log(`From ${printable(preset.path, 4096)} (${preset.origin})`);
   for (const one of settings) {
@@ -65,7 +65,7 @@ const show = (name: string | undefined, json: boolean): number => {
     if (value !== undefined)
       console.log(`${one.name} = ${printable(JSON.stringify(value), 11_000)}`);
   }
-  for (const problem of preset.problems) console.log(`Problem: ${problemText(problem)}`);
+  for (const problem of preset.problems) console.log(`Problem: ${printable(problemText(problem))}`);
   return 0;
 };
 
@@ -77,7 +77,7 @@ const validate = (names: readonly string[], json: boolean): number => {
     for (const { name, path, problems } of presets) {
       if (problems.length === 0) console.log(`${printable(name)}: valid`);
       for (const problem of problems) {
-        console.log(`${printable(path, 4096)}: ${problemText(problem)}`);
+        console.log(`${printable(path, 4096)}: ${printable(problemText(problem))}`);
       }
     }
   }

@@ -95,6 +95,23 @@ test("presets validate tells every problem of a file and ends with 2", async () 
   );
 });
 
+test("names and keys of presets reach the terminal without their escape sequences", async () => {
+  const name = "pre\u001b[31mset";
+  const folder = join(home, "framepack", "presets");
+  await Bun.write(join(folder, `${name}.toml`), 'description = "d"\n"\\u001b[32mkey" = 1\n');
+
+  const ran = [];
+  for (const words of [["list"], ["show", name], ["validate"]]) {
+    ran.push(await framepack(["presets", ...words]));
+  }
+  await rm(folder, { recursive: true });
+
+  expect(ran.map(({ code }) => code)).toEqual([0, 2, 2]);
+  const texts = ran.map(({ out, err }) => out + err);
+  expect(texts.filter((text) => text.includes("\u001b"))).toEqual([]);
+  expect(texts.filter((text) => text.includes("pre\\x1b[31mset"))).toHaveLength(3);
+});
+
 test("plan says exact frames and seconds of what is asked", async () => {
   const { code, out } = await framepack(["plan", "demo", "--seconds", "5"]);
 
