@@ -89,8 +89,10 @@ FP_FN void load_columns(const Param& p, u32 col, u32 cols, float absent, float (
       x[e] = v.v[e];
     return;
   }
-  FP_UNROLL for (u32 e = 0; e < 8; e++)
-    if (col + e < cols) x[e] = param_at(p, col + e);
+  if constexpr (!whole) {
+    FP_UNROLL for (u32 e = 0; e < 8; e++)
+      if (col + e < cols) x[e] = param_at(p, col + e);
+  }
 }
 
 template <bool whole>
