@@ -6,6 +6,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Failure, type FailureId } from "./failure.ts";
 import { logPath, socketPath } from "./paths.ts";
+import { requireSocketFolder } from "./private-folder.ts";
 import {
   type CommandBody,
   type EngineInfo,
@@ -60,7 +61,10 @@ export class EngineClient implements Disposable {
           hint: "framepack run starts one.",
         });
       }
-      if (!started) startEngine();
+      if (!started) {
+        requireSocketFolder(socketPath());
+        startEngine();
+      }
       started = true;
       if (Date.now() > deadline) {
         throw new Failure("unknown.engine-start", "The engine did not start within 10 s.", {

@@ -83,6 +83,16 @@ test("a wrong variable of the environment is a usage error", async () => {
   expect(err).toContain('FRAMEPACK_STEPS="many" must be a number.');
 });
 
+test.each([
+  ["below a file", "/etc/passwd/x", "cannot be made. Set XDG_RUNTIME_DIR to a private folder"],
+  ["too long", `/tmp/${"x".repeat(120)}`, "is too long. Set XDG_RUNTIME_DIR to a shorter folder."],
+])("a runtime folder %s is told before an engine is waited for", async (_what, dir, sentence) => {
+  const { code, err } = await framepack(["jobs"], { XDG_RUNTIME_DIR: dir });
+
+  expect(code).toBe(7);
+  expect(err).toContain(sentence);
+});
+
 test("presets validate tells every problem of a file and ends with 2", async () => {
   const path = join(home, "wrong.toml");
   await Bun.write(path, 'description = "d"\nseconds = -1\nsteps = 0\n');

@@ -1,18 +1,17 @@
 // The engine on its Unix socket: who may connect, which lines are commands, one engine a user. What a command does is
 // engine.ts; how much a client may cost is connection.ts.
 
-import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, openSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { peerUid, tryLock } from "../../ffi/os.ts";
 import { Failure, reportOf } from "../failure.ts";
 import { printable } from "../printable.ts";
+import { makePrivateFolder, requireSocketFolder } from "../private-folder.ts";
 import { type Command, commandSchema, type Message, protocolVersion } from "../protocol.ts";
 import { Connection } from "./connection.ts";
 import type { Engine } from "./engine.ts";
 import type { Log } from "./log.ts";
 
-/** The kernel's limit for a socket's path, less the ending zero. */
-const pathBytesMax = 107;
 /** Lines in a row that are no commands before a client is cut off. */
 const garbageMax = 3;
 const clientsMax = 64;
@@ -28,7 +27,7 @@ export type ServerOptions = Readonly<{
  * socket found by its holder is stale.
  */
 export const takeEngineLock = (path: string): Disposable | null => {
-  makePrivateDir(dirname(path));
+  makePrivateFolder(dirname(path));
   const fd = openSync(path, "a", 0o600);
   if (!tryLock(fd)) {
     closeSync(fd);
@@ -41,12 +40,7 @@ type Client = { connection: Connection; garbage: number; greeted: boolean };
 
 export const serve = (options: ServerOptions): AsyncDisposable => {
   const { engine, log, socketPath } = options;
-  if (Buffer.byteLength(socketPath) > pathBytesMax) {
-    throw new Failure("output.socket-path", `The socket's path ${socketPath} is too long.`, {
-      hint: "Set XDG_RUNTIME_DIR to a shorter folder.",
-    });
-  }
-  makePrivateDir(dirname(socketPath));
+  requireSocketFolder(socketPath);
   rmSync(socketPath, { force: true });
   const clients = new Set<Client>();
   const uid = process.getuid?.() ?? -1;
@@ -176,16 +170,4 @@ const parseCommand = (line: string): Parsed => {
   const issue = result.error.issues[0];
   const where = issue?.path.join(".") ?? "";
   return { error: printable(`No command: ${where} ${issue?.message ?? ""}`, 300), id };
-};
-
-/** Ours alone: made with 0700, refused when it is somebody else's or a link. */
-const makePrivateDir = (path: string): void => {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  const stat = lstatSync(path);
-  if (!stat.isDirectory() || (process.getuid !== undefined && stat.uid !== process.getuid())) {
-    throw new Failure("output.runtime-dir", `${path} is not a folder of yours.`, {
-      hint: "Set XDG_RUNTIME_DIR to a private folder.",
-    });
-  }
-  chmodSync(path, 0o700);
 };
