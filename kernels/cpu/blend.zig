@@ -18,7 +18,7 @@ pub fn blend(args: *const backend.Blend) Status {
 }
 
 fn blendRows(comptime T: type, args: *const backend.Blend) void {
-    // A dimension of size 1 with stride 0 in front finds the index on the axis as the "offset" of a fourth operand.
+    // A fourth operand with stride 1 on the axis and 0 elsewhere: its offset is the index on the axis.
     const last = args.a.rank - 1;
     var index = args.a;
     index.strides = @splat(0);

@@ -34,6 +34,11 @@ pub fn conv3d_pack(args: *const backend.Conv3dPack) Status {
 }
 
 pub fn conv3d(args: *const backend.Conv3d) Status {
+    return conv3dWithin(input_bytes, args);
+}
+
+/// `bytes_kept`: how much prepared input is kept at a time, at least the frames of one output frame.
+pub fn conv3dWithin(bytes_kept: usize, args: *const backend.Conv3d) Status {
     for (args.w.dims[1..4]) |k| if (k > shapes.kernel_max) {
         return abi.fail(
             .unsupported,
@@ -45,7 +50,7 @@ pub fn conv3d(args: *const backend.Conv3d) Status {
     var job: Job = undefined;
     const status = job.init(args);
     if (status != .ok) return status;
-    return job.run();
+    return job.run(bytes_kept);
 }
 
 pub const Job = struct {
@@ -135,10 +140,10 @@ pub const Job = struct {
         return .ok;
     }
 
-    fn run(job: *Job) Status {
+    fn run(job: *Job, bytes_kept: usize) Status {
         const t = job.shape.t;
         const all = t.count(0);
-        const batch = job.framesAtOnce();
+        const batch = job.framesAtOnce(bytes_kept);
         if (!job.direct) {
             job.input.slots = @min(t.in, (batch - 1) * t.step + t.window());
             const bytes = job.input.slots * job.input.frame * 4;
@@ -163,9 +168,9 @@ pub const Job = struct {
         return .ok;
     }
 
-    fn framesAtOnce(job: *const Job) usize {
+    fn framesAtOnce(job: *const Job, bytes_kept: usize) usize {
         const t = job.shape.t;
-        const frames = input_bytes / @max(1, job.input.frame * 4);
+        const frames = bytes_kept / @max(1, job.input.frame * 4);
         return 1 + (frames -| t.window()) / t.step;
     }
 
@@ -266,6 +271,20 @@ test "conv3d matches the plain loops in bf16 and f16, and with weights of anothe
             1 => try expectConv(simd.Bf16, f32, s),
             else => try expectConv(f32, simd.Bf16, s),
         }
+    }
+}
+
+test "conv3d keeps the frames it still needs when few fit" {
+    const few = [_]plain.Setup{
+        .{ .x = .{ 7, 3, 4, 3 }, .out = 5, .bytes_kept = 1 },
+        .{ .x = .{ 9, 3, 4, 3 }, .out = 5, .bytes_kept = 2000, .act = .silu },
+        .{ .x = .{ 7, 4, 4, 6 }, .out = 5, .bytes_kept = 1, .stride = .{ 2, 2, 2 } },
+        .{ .x = .{ 6, 3, 4, 4 }, .out = 5, .bytes_kept = 1, .up_t = true, .up_s = true },
+        .{ .x = .{ 6, 3, 4, 4 }, .out = 3, .bytes_kept = 3000, .up_t = true },
+    };
+    for (few) |s| {
+        try expectConv(f32, f32, s);
+        try expectConv(simd.Bf16, simd.Bf16, s);
     }
 }
 

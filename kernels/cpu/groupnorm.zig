@@ -158,6 +158,31 @@ test "group_norm_coeffs matches two-pass statistics" {
     }
 }
 
+test "coefficients are the same bytes on any number of threads" {
+    const n = 24;
+    var x: cases.Case(simd.Bf16) = try .init(&.{ 7001, n }, 0);
+    defer x.deinit();
+    var r = cases.Random.init(2);
+    x.fillRandom(&r, 3);
+    var affine: [n]f32 = @splat(1.5);
+    defer pool.library.stop();
+    var out: [2][2 * n]f32 = undefined;
+    for (&out, [_]u32{ 1, 3 }) |*o, threads| {
+        try pool.library.resize(threads);
+
+        _ = group_norm_coeffs(&.{
+            .out = cases.dense(f32, o, &.{ 2, n }),
+            .x = x.desc,
+            .weight = cases.vector(f32, &affine),
+            .bias = cases.vector(f32, &affine),
+            .groups = 3,
+            .eps = 1e-6,
+        });
+    }
+
+    try testing.expectEqual(out[0], out[1]);
+}
+
 test "statistics hold when the mean is far larger than the spread" {
     try expectCoeffs(f32, &.{ 4000, 32 }, 4, 3000);
 }

@@ -154,6 +154,22 @@ test "non-finite values are counted and left out" {
     try testing.expectEqual([6]f32{ 3, -3, -3, -3, 0, 3 }, out);
 }
 
+test "stats are the same bytes on any number of threads" {
+    var x: cases.Case(f32) = try .init(&.{ 37, 3001 }, 5);
+    defer x.deinit();
+    var r = cases.Random.init(8);
+    x.fillRandom(&r, 3);
+    defer pool.library.stop();
+    var out: [2][6]f32 = undefined;
+    for (&out, [_]u32{ 1, 3 }) |*o, threads| {
+        try pool.library.resize(threads);
+
+        _ = stats(&.{ .out = cases.vector(f32, o), .x = x.desc });
+    }
+
+    try testing.expectEqual(out[0], out[1]);
+}
+
 test "nothing finite gives zeros" {
     var x: [2]f32 = @splat(std.math.nan(f32));
     var out: [6]f32 = undefined;

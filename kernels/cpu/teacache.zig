@@ -73,6 +73,26 @@ fn replace(comptime T: type, a: [*]const T, prev: [*]T, n: usize) [2]f64 {
 const testing = std.testing;
 const cases = @import("cases.zig");
 
+test "both means are the same bytes on any number of threads" {
+    var a: cases.Case(f32) = try .init(&.{ 301, 211 }, 0);
+    defer a.deinit();
+    var r = cases.Random.init(6);
+    a.fillRandom(&r, 3);
+    defer pool.library.stop();
+    var out: [2][2]f32 = undefined;
+    for (&out, [_]u32{ 1, 3 }) |*o, threads| {
+        try pool.library.resize(threads);
+        var prev: cases.Case(f32) = try .init(&.{ 301, 211 }, 0);
+        defer prev.deinit();
+        var again = cases.Random.init(7);
+        prev.fillRandom(&again, 3);
+
+        _ = teacache(&.{ .out = cases.vector(f32, o), .a = a.desc, .prev = prev.desc });
+    }
+
+    try testing.expectEqual(out[0], out[1]);
+}
+
 test "teacache gives both means and keeps the new input" {
     const shapes = [_][2]u32{ .{ 1, 1 }, .{ 13, 37 }, .{ 40, 640 } };
     inline for (.{ f32, simd.Bf16, f16 }) |T| for (shapes) |dims| {
