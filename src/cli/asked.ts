@@ -4,23 +4,35 @@ import type { Recipe } from "../engine/job.ts";
 import { chooseOutput } from "../engine/media/output-name.ts";
 import { measurePicture } from "../engine/media/picture.ts";
 import { type Resolved, recipeOf, resolveSettings } from "../engine/settings.ts";
-import { type Flags, parseFlags, toggle } from "./flags.ts";
+import { type PreviewWord, previewWordList } from "../tui/preview-words.ts";
+import { choice, type Flags, parseFlags, toggle } from "./flags.ts";
 import { requireModel } from "./require-model.ts";
 import { settingFlags, settingsOf } from "./setting-flags.ts";
 
 export const outputFlags = {
   json: toggle("one line of JSON an event on stdout, an envelope last"),
   quiet: toggle("say nothing but failures; the video's path goes to stdout"),
+  preview: choice(
+    previewWordList,
+    "play the finished video on the terminal, in this way; auto asks the terminal for its best",
+  ),
   here: toggle("compute in this process instead of the engine's: the job ends with it"),
 } satisfies Flags;
 
-export type Shown = Readonly<{ json: boolean; quiet: boolean; here: boolean }>;
+export type Shown = Readonly<{
+  json: boolean;
+  quiet: boolean;
+  here: boolean;
+  /** Null where nothing was said. */
+  preview: PreviewWord | null;
+}>;
 export type Asked = Readonly<{ resolved: Resolved; shown: Shown; detach: boolean }>;
 
 export const shownFrom = (flags: Readonly<Record<string, unknown>>): Shown => ({
   json: flags.json === true,
   quiet: flags.quiet === true,
   here: flags.here === true,
+  preview: previewWordList.find((word) => word === flags.preview) ?? null,
 });
 
 /** What flags, environment, files and preset add up to. A lone word is a preset's name. */

@@ -5,19 +5,15 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { demoFolder } from "../engine/config/model-folder.ts";
-import type { Plan } from "../engine/events.ts";
 import { Failure } from "../engine/failure.ts";
-import { findFfmpeg } from "../engine/media/ffmpeg.ts";
-import { readFrames } from "../engine/media/read-video.ts";
 import { printable, quoted } from "../engine/printable.ts";
 import type { SettingKey, Settings } from "../engine/setting-keys.ts";
 import { resolveSettings } from "../engine/settings.ts";
-import { askTerminal } from "./ask-terminal.ts";
 import { outputFlags, recipeToRun, shownFrom } from "./asked.ts";
 import { type Flags, parseFlags } from "./flags.ts";
 import { runInForeground } from "./foreground.ts";
+import { playOutcome } from "./play-film.ts";
 import { settingFlags, settingsOf } from "./setting-flags.ts";
-import { showFilm } from "./show-film.ts";
 
 export const run = async (args: readonly string[]): Promise<number> => {
   const spec: Flags = { ...settingFlags(), ...outputFlags };
@@ -33,8 +29,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
     process.stderr.write(`Picture: ${picture}\nPrompt: ${printable(prompt, 300)}\n`);
   }
   const outcome = await runInForeground(() => recipeToRun(resolved), shown);
-  const { path, plan } = outcome;
-  if (talks && process.stderr.isTTY && path !== null && plan !== null) await play(path, plan);
+  await playOutcome(outcome, shown, "auto");
   return outcome.code;
 };
 
@@ -52,17 +47,4 @@ const exampleNamed = (word: string | undefined): Pick<Settings, SettingKey> => {
     });
   }
   return { image: join(folder, example.image), prompt: example.prompt };
-};
-
-/** Enough for the eye; as characters each costs a slow link some 30 kB. */
-const framesPlayed = 40;
-
-const play = async (path: string, plan: Plan): Promise<void> => {
-  const { bucket: size, fps, frames: all } = plan;
-  const { path: ffmpeg } = await findFfmpeg();
-  const every = Math.max(1, Math.ceil(all / framesPlayed));
-  const { frames } = await readFrames(ffmpeg, path, size, every);
-  const pictures = frames.map((rgb) => ({ ...size, rgb }));
-  const film = { frames: pictures, frame_ms: (1000 / fps) * every };
-  await showFilm(film, process.stderr, await askTerminal());
 };

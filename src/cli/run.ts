@@ -4,6 +4,7 @@ import { jsonLine } from "../engine/printable.ts";
 import { outputFlags, recipeToRun, settingsFromArgs } from "./asked.ts";
 import { type Flags, toggle } from "./flags.ts";
 import { runInForeground } from "./foreground.ts";
+import { playOutcome } from "./play-film.ts";
 import { offerModel } from "./require-model.ts";
 
 const runFlags = {
@@ -14,7 +15,11 @@ const runFlags = {
 export const run = async (args: readonly string[]): Promise<number> => {
   const { resolved, shown, detach } = settingsFromArgs("run", args, runFlags);
   await offerModel(resolved.values.model);
-  if (!detach) return (await runInForeground(() => recipeToRun(resolved), shown)).code;
+  if (!detach) {
+    const outcome = await runInForeground(() => recipeToRun(resolved), shown);
+    await playOutcome(outcome, shown, "none");
+    return outcome.code;
+  }
   const { submitOnly } = await import("./via-engine.ts");
   const job = await submitOnly(await recipeToRun(resolved));
   if (shown.json) {

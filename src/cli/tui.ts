@@ -2,14 +2,11 @@
 
 import { version } from "../../package.json";
 import { Failure } from "../engine/failure.ts";
-import { previewWords } from "../tui/preview-words.ts";
+import { previewWordList, previewWords } from "../tui/preview-words.ts";
 import { choice, number, parseFlags, text } from "./flags.ts";
 
 const flags = {
-  preview: choice(
-    ["auto", "kitty", "sixel", "iterm", "blocks", "ascii", "none"],
-    "how pictures are shown (auto asks the terminal)",
-  ),
+  preview: choice(previewWordList, "how pictures are shown (auto asks the terminal)"),
   previewRate: number("KB/S", "most kilobytes a second for pictures"),
   notify: choice(["auto", "bell", "none"], "how the end of a job is told"),
   job: text("ID", "watch this job at once"),

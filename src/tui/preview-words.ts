@@ -2,7 +2,16 @@
 
 import type { Method } from "./pictures/capabilities.ts";
 
-export type PreviewWord = "auto" | "kitty" | "sixel" | "iterm" | "blocks" | "ascii" | "none";
+export const previewWordList = [
+  "auto",
+  "kitty",
+  "sixel",
+  "iterm",
+  "blocks",
+  "ascii",
+  "none",
+] as const;
+export type PreviewWord = (typeof previewWordList)[number];
 
 const methods: Readonly<Record<Exclude<PreviewWord, "auto">, Method>> = {
   kitty: "kitty-cells",
