@@ -10,6 +10,9 @@ const resizeMs = 100;
 const begin = "\u001b[?2026h";
 const end = "\u001b[?2026l";
 
+/** Ink writes a frame at most this long after it was laid out. */
+const settleMs = 50;
+
 export type Place = Readonly<{ column: number; row: number; columns: number; rows: number }>;
 
 /** A picture over cells. `locate` is asked when a frame leaves: layout may have moved it. */
@@ -51,6 +54,7 @@ export class FrameStream extends EventEmitter {
   };
   #frame: string | null = null;
   #held: ReturnType<typeof setTimeout> | null = null;
+  #soon: ReturnType<typeof setTimeout> | null = null;
   bytesWritten = 0;
 
   constructor(screen: Screen) {
@@ -92,9 +96,17 @@ export class FrameStream extends EventEmitter {
   drawnApart(key: string): Place | null {
     const known = this.#overlays.get(key);
     if (known === undefined || this.#held !== null) return null;
-    known.at = known.overlay.locate();
-    known.drawn = known.at === null ? "" : known.overlay.draw(known.at);
-    return known.at;
+    const place = known.overlay.locate();
+    // Laid out, but perhaps in a frame that Ink still holds back, or never writes: then nothing would take the picture away.
+    if (place === null || !samePlace(place, known.at)) {
+      this.#soon ??= setTimeout(() => {
+        this.#soon = null;
+        this.#send("");
+      }, settleMs);
+      return null;
+    }
+    known.drawn = known.overlay.draw(place);
+    return place;
   }
 
   /** Adds what later frames keep drawn, without drawing it now. */
@@ -128,6 +140,7 @@ export class FrameStream extends EventEmitter {
   }
 
   close(): void {
+    if (this.#soon !== null) clearTimeout(this.#soon);
     if (this.#held !== null) clearTimeout(this.#held);
     this.#screen.off("resize", this.#onResize);
   }

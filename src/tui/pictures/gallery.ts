@@ -102,6 +102,11 @@ export class Gallery implements Disposable {
     held.shown = what;
     // The same pictures come again as other objects, after a snapshot for one: they cost no byte.
     if (before !== null && sameShow(before, what)) return;
+    // What was made for another box must not be drawn into this one while the new picture is made.
+    if (before !== null && !sameBox(before.box, what.box)) {
+      held.rows = null;
+      held.drawing = "";
+    }
     switch (this.#o.capabilities.method) {
       case "kitty-cells":
       case "kitty-place":
@@ -295,10 +300,11 @@ const replaceAll = (id: number, frames: readonly Picture[]): string[] =>
 
 const sameShow = (a: Show, b: Show): boolean =>
   a.gap_ms === b.gap_ms &&
-  a.box.columns === b.box.columns &&
-  a.box.rows === b.box.rows &&
+  sameBox(a.box, b.box) &&
   a.frames.length === b.frames.length &&
   a.frames.every((frame, i) => samePicture(frame, b.frames[i]));
+
+const sameBox = (a: Box, b: Box): boolean => a.columns === b.columns && a.rows === b.rows;
 
 const samePicture = (a: Picture, b: Picture | undefined): boolean =>
   a === b ||
