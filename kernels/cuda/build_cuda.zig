@@ -1,5 +1,6 @@
-//! The build's door to the cuda backend: called by build.zig with the library's module. Adds the emulator and, where
-//! nvcc is there, the GPU code of every .cu file as one fatbin each, cached by content like everything zig builds.
+//! The build's door to the cuda backend: called by build.zig with the library's module. Adds the
+//! emulator and, where nvcc is there, the GPU code of every .cu file as one fatbin each, cached by
+//! content like everything zig builds.
 
 const std = @import("std");
 
@@ -39,36 +40,40 @@ pub fn addMutants(b: *std.Build, lib: *std.Build.Module, target: std.Build.Resol
     lib.addImport("fatbins", pretendedFatbins(b));
 }
 
-/// A libcuda that runs kernels by the emulator, so that the driver's side is tested without one.
+/// A libcuda that runs kernels by the emulator, and a cuBLASLt in plain loops, so that the driver's
+/// side is tested without a driver.
 pub fn addDriver(b: *std.Build, lib: *std.Build.Module, target: std.Build.ResolvedTarget) void {
     addEmulator(b, lib, target, &.{});
-    lib.addCSourceFile(.{
-        .file = b.path("kernels/cuda/emulate/libcuda.cpp"),
-        .flags = &.{ "-std=c++17", "-O2", "-Wall", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics" },
+    lib.addCSourceFiles(.{
+        .root = b.path("kernels/cuda/emulate"),
+        .files = &.{ "libcuda.cpp", "libcublaslt.cpp" },
+        .flags = emulatorFlags(b, target, &.{}),
         .language = .cpp,
     });
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
-/// Every kernel for the host. Compiled for speed in every mode: fibres switch stacks, which debug checks dislike.
+/// Every kernel for the host. Compiled for speed in every mode: fibres switch stacks, which debug
+/// checks dislike.
 fn addEmulator(
     b: *std.Build,
     lib: *std.Build.Module,
     target: std.Build.ResolvedTarget,
     extra: []const []const u8,
 ) void {
-    const base = [_][]const u8{
-        "-std=c++17",                   "-O2",                  "-Wall",               "-Wextra",
-        "-fno-exceptions",              "-fno-rtti",            "-fno-sanitize=all",   "-fno-threadsafe-statics",
-        "-Wno-unused-but-set-variable", "-fno-stack-protector", "-fvisibility=hidden",
-    };
-    const x86 = [_][]const u8{ "-mavx2", "-mfma", "-mf16c" };
-    const wide: []const []const u8 = if (target.result.cpu.arch == .x86_64) &x86 else &.{};
-    const flags = std.mem.concat(b.allocator, []const u8, &.{ &base, wide, extra }) catch @panic("out of memory");
+    const flags = emulatorFlags(b, target, extra);
     lib.addCSourceFiles(.{
         .root = b.path("kernels/cuda/emulate"),
-        .files = &.{ "engine.cpp", "shadow.cpp", "warp.cpp", "memory.cpp", "fibre.cpp", "hopper.cpp", "wgmma.cpp" },
+        .files = &.{
+            "engine.cpp",
+            "shadow.cpp",
+            "warp.cpp",
+            "memory.cpp",
+            "fibre.cpp",
+            "hopper.cpp",
+            "wgmma.cpp",
+        },
         .flags = flags,
         .language = .cpp,
     });
@@ -79,10 +84,26 @@ fn addEmulator(
     });
 }
 
+fn emulatorFlags(
+    b: *std.Build,
+    target: std.Build.ResolvedTarget,
+    extra: []const []const u8,
+) []const []const u8 {
+    const base = [_][]const u8{
+        "-std=c++17",                   "-O2",                  "-Wall",               "-Wextra",
+        "-fno-exceptions",              "-fno-rtti",            "-fno-sanitize=all",   "-fno-threadsafe-statics",
+        "-Wno-unused-but-set-variable", "-fno-stack-protector", "-fvisibility=hidden",
+    };
+    const x86 = [_][]const u8{ "-mavx2", "-mfma", "-mf16c" };
+    const wide: []const []const u8 = if (target.result.cpu.arch == .x86_64) &x86 else &.{};
+    return std.mem.concat(b.allocator, []const u8, &.{ &base, wide, extra }) catch
+        @panic("out of memory");
+}
+
 /// A module `fatbins`: the GPU code by stem, and a note about what it is.
 fn addFatbins(b: *std.Build) *std.Build.Module {
-    const wanted = b.option(bool, "gpu-code", "compile the kernels for GPUs with nvcc (default: no)");
-    if (wanted != true) return emptyFatbins(b);
+    const wanted = b.option(bool, "gpu-code", "compile GPU code (default: if nvcc is there)");
+    if (wanted == false) return emptyFatbins(b);
     const nvcc = b.findProgram(&.{"nvcc"}, &.{"/usr/local/cuda/bin"}) catch {
         if (wanted == true) @panic("-Dgpu-code: there is no nvcc on PATH");
         return emptyFatbins(b);
@@ -96,8 +117,8 @@ fn addFatbins(b: *std.Build) *std.Build.Module {
     ) catch @panic("out of memory");
     for (stems) |stem| {
         _ = files.addCopyFile(compile(b, nvcc, stem), b.fmt("{s}.fatbin", .{stem}));
-        source.print(b.allocator, "pub const {s} align(16) = @embedFile(\"{s}.fatbin\").*;\n", .{ stem, stem }) catch
-            @panic("out of memory");
+        const line = "pub const {s} align(16) = @embedFile(\"{s}.fatbin\").*;\n";
+        source.print(b.allocator, line, .{ stem, stem }) catch @panic("out of memory");
     }
     return b.createModule(.{ .root_source_file = files.add("fatbins.zig", source.items) });
 }
@@ -118,14 +139,19 @@ fn pretendedFatbins(b: *std.Build) *std.Build.Module {
         \\pub const has_code = true;
         \\
     ) catch @panic("out of memory");
-    for (stems) |stem| source.print(b.allocator, "pub const {s} align(16) = \"{s}\".*;\n", .{ stem, stem }) catch
-        @panic("out of memory");
-    return b.createModule(.{ .root_source_file = b.addWriteFiles().add("fatbins.zig", source.items) });
+    for (stems) |stem| {
+        const line = "pub const {s} align(16) = \"{s}\".*;\n";
+        source.print(b.allocator, line, .{ stem, stem }) catch @panic("out of memory");
+    }
+    const file = b.addWriteFiles().add("fatbins.zig", source.items);
+    return b.createModule(.{ .root_source_file = file });
 }
 
-/// One nvcc run for all architectures, two at a time inside; its dependency file makes headers part of the cache's key.
+/// One nvcc run for all architectures, two at a time inside; its dependency file makes headers part
+/// of the cache's key.
 fn compile(b: *std.Build, nvcc: []const u8, stem: []const u8) std.Build.LazyPath {
-    const run = b.addSystemCommand(&.{ nvcc, "-Xptxas", "-v", "-fatbin", "-std=c++17", "--threads", "2", "-Xfatbin", "-compress-all" });
+    const run = b.addSystemCommand(&.{ nvcc, "-fatbin", "-std=c++17", "--threads", "2" });
+    run.addArgs(&.{ "-Xptxas", "-v", "-Xfatbin", "-compress-all" });
     run.setName(b.fmt("nvcc {s}.cu", .{stem}));
     const own = if (std.mem.endsWith(u8, stem, "_sm90")) targets[3..4] else targets[0..];
     for (own) |t| run.addArgs(&.{ "-gencode", t });

@@ -34,6 +34,22 @@ test("ops of every kind run through the driver", async () => {
   expect(count).toBeGreaterThan(20);
 }, 60_000);
 
+test("products go to cuBLASLt where it is there, and come back the same", async () => {
+  const { count, fault } = await onCuda(["matmul"], { FRAMEPACK_CUBLASLT: driverPath });
+
+  expect(fault).toBeNull();
+  expect(count).toBeGreaterThan(20);
+}, 60_000);
+
+test("a cuBLASLt that computes wrongly shows, so it is used", async () => {
+  const { fault } = await onCuda(["matmul [128"], {
+    FRAMEPACK_CUBLASLT: driverPath,
+    FRAMEPACK_BLAS_WRONG: "1",
+  });
+
+  expect(fault).toContain("matmul [128");
+}, 60_000);
+
 test("without a visible GPU the refusal says where to look", async () => {
   const { refusal } = await onCuda(["embed"], { CUDA_VISIBLE_DEVICES: "" });
 

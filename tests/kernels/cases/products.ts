@@ -54,6 +54,22 @@ const epilogues: readonly Case[] = (["gelu_tanh", "silu", "quick_gelu"] as const
   },
 }));
 
+const ownBias: Case = {
+  name: "matmul with a bias of its own precision",
+  dtypes: half,
+  run: (b) => {
+    const a = b.random([37, 48]);
+    const w = b.random([56, 48], { scale: 0.15 });
+    const bias = b.random([56]);
+    const residual = b.random([37, 56]);
+    return [
+      ops.matmul(a, w, { bias }),
+      ops.matmul(a, w, { bias, act: "gelu_tanh" }),
+      ops.matmul(a, w, { bias, residual, out: residual }),
+    ];
+  },
+};
+
 const views: Case = {
   name: "matmul between column views, with an f32 result",
   dtypes: half,
@@ -247,6 +263,7 @@ export const products: readonly Case[] = [
   manyTiles,
   deep,
   ...epilogues,
+  ownBias,
   views,
   mixed,
   ...unmasked,
