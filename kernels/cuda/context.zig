@@ -47,8 +47,9 @@ var about: struct {
     minor: c_int = 0,
     multiprocessors: u32 = 0,
 } = .{};
-/// Set on threads for which the context was made current.
-threadlocal var current: driver.Handle = null;
+/// Counts contexts; a thread remembers which of them it made current.
+var generation: u32 = 0;
+threadlocal var entered_generation: u32 = 0;
 
 fn start(config: api.Config) Status {
     if (!fatbins.has_code) return abi.fail(
@@ -132,6 +133,7 @@ fn textLen(buffer: []u8, comptime fmt: []const u8, args: anytype) usize {
 fn prepare(_: api.Config) Status {
     const retained = call("init", .cuDevicePrimaryCtxRetain, .{ &context, device });
     if (retained != .ok) return retained;
+    generation += 1;
     const entered = enter();
     if (entered != .ok) return entered;
     const made = call("init", .cuStreamCreate, .{ &stream, driver.stream_non_blocking });
@@ -155,7 +157,6 @@ fn stop() void {
     if (stream != null) _ = driver.api.cuStreamDestroy_v2(stream);
     scratch = 0;
     stream = null;
-    current = null;
     context = null;
     _ = driver.api.cuDevicePrimaryCtxRelease_v2(device);
 }
@@ -175,9 +176,9 @@ fn info() api.Info {
 
 /// A context is current per thread, and ops may come from any.
 fn enter() Status {
-    if (current == context) return .ok;
+    if (entered_generation == generation) return .ok;
     const status = call("cuda", .cuCtxSetCurrent, .{context});
-    if (status == .ok) current = context;
+    if (status == .ok) entered_generation = generation;
     return status;
 }
 
