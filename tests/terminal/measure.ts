@@ -61,12 +61,14 @@ const cpuSeconds = (pid: number): number => {
 const peakMegabytes = (pid: number): number =>
   Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1000;
 
+/** Until the words are drawn: time that passed, and time that a processor worked for it. */
 const startTimes = async (
   home: Home,
   args: readonly string[],
   words: string,
-): Promise<number[]> => {
+): Promise<Readonly<{ wall: number; worked: number }>> => {
   const times: number[] = [];
+  const worked: number[] = [];
   for (let i = 0; i < 7; i++) {
     const from = performance.now();
     await using pty = openInterface(home, { profile: "kitty", args });
@@ -75,22 +77,29 @@ const startTimes = async (
       await Bun.sleep(1);
     }
     times.push(performance.now() - from);
+    worked.push(cpuSeconds(pty.pid) * 1000);
     pty.send(keys.control("c"));
     await pty.exited;
   }
-  return times;
+  return { wall: percentile(times, 0.5), worked: percentile(worked, 0.5) };
 };
 
 const measureStart = async (): Promise<readonly Row[]> => {
   await using home = new Home();
   await submitDemo(home, 120);
-  const first = percentile(await startTimes(home, [], "Compose"), 0.5);
+  const first = await startTimes(home, [], "Compose");
   const { out } = await home.verb("jobs", "--json");
   const job = /"id":\s*"([^"]+)"/.exec(out)?.[1] ?? "";
-  const again = percentile(await startTimes(home, ["--job", job], "section "), 0.5);
+  const again = await startTimes(home, ["--job", job], "section ");
+  const words = ({ wall, worked }: typeof first): string => `${ms(wall)}, ${ms(worked)} of work`;
   return [
-    row("start to the first frame, median of 7", ms(first), "< 300 ms", first < 300),
-    row("start to a running job's live state, median of 7", ms(again), "< 1 s", again < 1000),
+    row("start to the first frame, median of 7", words(first), "< 300 ms", first.wall < 300),
+    row(
+      "start to a running job's live state, median of 7",
+      words(again),
+      "< 1 s",
+      again.wall < 1000,
+    ),
   ];
 };
 
@@ -248,7 +257,7 @@ if (chosen.length === 0) {
     "",
     `Measured by \`bun tests/terminal/measure.ts\` on ${new Date().toISOString().slice(0, 10)}: ${cpu?.model ?? "?"},`,
     `${cpus().length} cores, load average ${loadavg()[0]?.toFixed(1)}, Bun ${Bun.version}, with the embedded model computing on the same`,
-    "cores. On a machine that does nothing else the figures are better.",
+    "cores. A load average above the number of cores means that other work ran beside: those figures are upper bounds.",
     "",
     "| what | measured | goal | met |",
     "|---|---|---|---|",
