@@ -15,6 +15,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const name = `framepack-linux-${process.arch}`;
 
 const bundleFlags = {
+  build: toggle("build the library first, with GPU code where nvcc is (this is the default)"),
   withFfmpeg: toggle("put the encoder in as well"),
   withTests: toggle("put the reference cases and the backends' tests in as well"),
   folder: toggle("leave the folder as it is, without making an archive of it"),
@@ -60,6 +61,7 @@ const dead =
 export const run = async (args: readonly string[]): Promise<number> => {
   const { flags } = parseFlags("bundle", bundleFlags, args);
   const out = flags.out ?? join(root, "dist");
+  if (flags.build ?? true) await buildLibrary();
   const stage = join(out, `${name}.incomplete`);
   const folder = join(stage, name);
   rmSync(stage, { recursive: true, force: true });
@@ -86,6 +88,29 @@ export const run = async (args: readonly string[]): Promise<number> => {
     say(`${size(bytes)}; unpack it anywhere and run ${name}/framepack.`);
   }
   return exitCodes.ok;
+};
+
+/** With code for every GPU where there is a compiler for it; a word where there is none. */
+const buildLibrary = async (): Promise<void> => {
+  const own = join(root, ".tools", "zig-0.16.0", "zig");
+  const zig = existsSync(own) ? own : Bun.which("zig");
+  const nvcc = Bun.which("nvcc") ?? (existsSync("/usr/local/cuda/bin/nvcc") ? "nvcc" : null);
+  if (zig === null) {
+    throw new Failure("output.bundle", "There is no Zig to build the library with.", {
+      hint: "Start framepack once, which fetches it, or take the library as it is with --no-build.",
+    });
+  }
+  if (nvcc === null) process.stderr.write("There is no nvcc: the bundle is for CPUs only.\n");
+  const child = Bun.spawn([zig, "build", "-p", "build", `-Dgpu-code=${nvcc !== null}`], {
+    cwd: root,
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  const said = await new Response(child.stderr).text();
+  if ((await child.exited) === 0) return;
+  throw new Failure("output.bundle", "The library could not be built.", {
+    hint: printable(said.trim().split("\n").at(-1) ?? "", 300),
+  });
 };
 
 const take = (part: string, folder: string): void => {
