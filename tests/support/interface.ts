@@ -107,7 +107,7 @@ export const openInterface = (home: Home, options: InterfaceOptions = {}): Pty =
   return new Pty([process.execPath, ...flags, main, ...args], {
     cwd: root,
     ...terminal,
-    env: { ...home.env, ...env },
+    env: { NODE_ENV: "production", ...home.env, ...env },
   });
 };
 
