@@ -105,7 +105,7 @@ const measureStart = async (): Promise<readonly Row[]> => {
 
 const measureLocal = async (): Promise<readonly Row[]> => {
   await using home = new Home();
-  await submitDemo(home, 200);
+  await submitDemo(home, 2000);
   const still = openInterface(home, { columns: 100, rows: 34, args: ["--preview", "none"] });
   await still.until("1 running", patience_ms);
   still.send(keys.alt("2"));
@@ -143,7 +143,7 @@ const measureSlowLink = async (profile: Profile): Promise<readonly Row[]> => {
   const missing = sshMissing();
   if (missing !== null) return [{ what, measured: missing, goal: "< 300 ms", met: null }];
   await using home = new Home();
-  await submitDemo(home, 200);
+  await submitDemo(home, 2000);
   await using server = await LoopbackSsh.start();
   const port = await freePort();
   using _link = new SlowLink(port, server.port, 125_000, 20);
