@@ -1,9 +1,7 @@
-// What a running job says: one closed set of plain events, versioned and zod-checked. The same objects travel
+// What a running job says: one closed set of plain events, zod-checked. The same objects travel
 // in-process, over the socket and as NDJSON lines of --json. Times are milliseconds, sizes are bytes.
 
 import { z } from "zod";
-
-export const eventVersion = 1;
 
 export const phaseNames = [
   "check",

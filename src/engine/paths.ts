@@ -15,9 +15,6 @@ export const configDir = (): string => join(base("XDG_CONFIG_HOME", ".config"), 
 /** Jobs, checkpoints, logs: what outlives the engine. */
 export const stateDir = (): string => join(base("XDG_STATE_HOME", ".local/state"), "framepack");
 
-/** What can be made again: thumbnails, quantised weights. */
-export const cacheDir = (): string => join(base("XDG_CACHE_HOME", ".cache"), "framepack");
-
 /** The engine's socket and lock; gone after a reboot. Falls back to the state folder where no runtime dir is given. */
 export const runtimeDir = (): string => {
   const value = process.env.XDG_RUNTIME_DIR;

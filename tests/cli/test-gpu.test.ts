@@ -18,7 +18,7 @@ const toolWhere = (faulty: string): Readonly<{ execute: Execute; asked: string[]
 test("each tool of the sanitizer is a check of its own, over the op cases", async () => {
   const { execute, asked } = toolWhere("none");
 
-  const { counts } = await sanitize("/root", execute, "/bin/compute-sanitizer");
+  const { counts } = await sanitize("/checkout", execute, "/bin/compute-sanitizer");
 
   expect(counts).toEqual({ passed: 4, failed: 0, skipped: 0 });
   expect(asked.map(([tool]) => tool)).toEqual([
@@ -27,13 +27,13 @@ test("each tool of the sanitizer is a check of its own, over the op cases", asyn
     "--tool=synccheck",
     "--tool=initcheck",
   ]);
-  expect(asked[0]?.at(-1)).toBe("/root/tests/gpu/run-cases.ts");
+  expect(asked[0]?.at(-1)).toBe("/checkout/tests/gpu/run-cases.ts");
 });
 
 test("what a tool found fails its check and is shown", async () => {
   const { execute } = toolWhere("racecheck");
 
-  const { counts, output } = await sanitize("/root", execute, "/bin/compute-sanitizer");
+  const { counts, output } = await sanitize("/checkout", execute, "/bin/compute-sanitizer");
 
   expect(counts).toEqual({ passed: 3, failed: 1, skipped: 0 });
   expect(output).toContain("racecheck ended with 99:\nRACECHECK SUMMARY: 1 hazard");
@@ -42,7 +42,7 @@ test("what a tool found fails its check and is shown", async () => {
 test("without the sanitizer its checks are skipped, which is said", async () => {
   const { execute, asked } = toolWhere("none");
 
-  const { counts, note } = await sanitize("/root", execute, null);
+  const { counts, note } = await sanitize("/checkout", execute, null);
 
   expect(counts).toEqual({ passed: 0, failed: 0, skipped: 4 });
   expect(note).toBe("compute-sanitizer is not on PATH");

@@ -8,7 +8,7 @@ import { iterm2Picture } from "./iterm2.ts";
 import * as kitty from "./kitty.ts";
 import { type Pacer, Pacer as PacerClass, type PacerOptions } from "./pacer.ts";
 import { palettePng } from "./palette.ts";
-import { type Picture, scale } from "./picture.ts";
+import type { Picture } from "./picture.ts";
 import { sixelPicture } from "./sixel.ts";
 
 export type Box = Readonly<{ columns: number; rows: number }>;
@@ -320,15 +320,3 @@ const sameClip = (a: Sent, b: Sent): boolean =>
   a.height === b.height &&
   a.box.columns === b.box.columns &&
   a.box.rows === b.box.rows;
-
-/** Pictures that terminals scale themselves are sent no larger than this; more bytes show nothing more. */
-export const shrinkForSending = (picture: Picture, side_max: number): Picture => {
-  const side = Math.max(picture.width, picture.height);
-  if (side <= side_max) return picture;
-  const k = side_max / side;
-  return scale(
-    picture,
-    Math.max(1, Math.round(picture.width * k)),
-    Math.max(1, Math.round(picture.height * k)),
-  );
-};
